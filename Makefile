@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# A thin front of meson, for hands and for .ci/run. BUILD=dir builds elsewhere; DEMO holds the demo's options.
+BUILD ?= build
+DEMO ?=
+MESON_TEST ?= meson test -C $(BUILD) --no-rebuild --print-errorlogs
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
+
+deps:
+	@script/install-deps
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@$(BUILD)/godwit demo $(DEMO)
+
+# The count decides, not meson's exit code: to meson a case that cmocka skipped is a failure.
+check: deps
+	@$(MAKE) --no-print-directory all
+	@rm -f $(BUILD)/meson-logs/testlog.json
+	@$(MESON_TEST) || true
+	@script/summarize-tests $(BUILD)
+
+lab: deps
+	@$(MAKE) --no-print-directory all
+	@test/lab/run $(BUILD)
+
+bench sim: all
+	@test/$@/run $(BUILD)
+
+install: all
+	meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all deps demo check lab bench sim install clean

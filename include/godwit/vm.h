@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The VM as godwit sees it: RAM blocks, devices, and a few callbacks. The VMM owns all of it and keeps it
+ * alive and unmoved for as long as a source or a destination uses it. Callbacks are called from godwit's
+ * threads, never two at once for one VM.
+ */
+#ifndef GODWIT_VM_H
+#define GODWIT_VM_H
+
+#include <godwit/device.h>
+#include <godwit/error.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GW_NAME_BYTES	 64
+#define GW_MAX_DEVICES	 32
+#define GW_MAX_RAM_BLOCKS 64
+#define GW_PAGE_BYTES	 4096u /* godwit's unit of RAM, on every host */
+
+/* hva is page aligned, mapped shared or private, readable and writable; gpa and size are multiples of a page. */
+struct gw_ram_block {
+	char id[GW_NAME_BYTES]; /* both sides must use the same */
+	uint64_t gpa;
+	uint64_t size_bytes;
+	void *hva;
+};
+
+struct gw_vm_ops {
+	uint32_t size; /* sizeof(struct gw_vm_ops) of the caller */
+
+	/* Stops every vCPU: when it returns 0 none executes and none will before resume. Paused already: 0. */
+	int (*pause)(void *ctx, struct gw_error *e);
+	/* Lets them run. On a destination this is the first time; devices are RUNNING when it is called. */
+	int (*resume)(void *ctx, struct gw_error *e);
+
+	/*
+	 * The vCPUs' dirty log. sync ORs a bit for each page of the block written since the last sync (or since
+	 * start) into bitmap, bit 0 for the block's first page, and begins a new interval. A page counts as
+	 * written from the moment the log was re-armed: read it after sync returns, and nothing is lost.
+	 */
+	int (*dirty_start)(void *ctx, struct gw_error *e);
+	int (*dirty_sync)(void *ctx, uint32_t block, uint64_t *bitmap, struct gw_error *e);
+	void (*dirty_stop)(void *ctx);
+
+	/*
+	 * The VMM's own opaque state: vCPUs, interrupt controllers, whatever is not RAM and not a device of the
+	 * list. Called with the guest paused and the devices stopped. save returns the bytes it needs; if more
+	 * than size_bytes nothing was written and it is called again. load gets the same bytes at the other side,
+	 * after all RAM and device state.
+	 */
+	ssize_t (*state_save)(void *ctx, void *buf, size_t size_bytes, struct gw_error *e);
+	int (*state_load)(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e);
+};
+
+struct gw_vm {
+	uint32_t size; /* sizeof(struct gw_vm) of the caller */
+	const char *name;
+	const struct gw_vm_ops *ops;
+	void *ctx;
+	const struct gw_ram_block *ram;
+	uint32_t nr_ram;
+	struct gw_device *const *devices;
+	uint32_t nr_devices;
+};
+
+/*
+ * A dirty log for guest RAM that the VMM's own threads write (vCPUs that are not KVM's): userfaultfd
+ * write-protection. Modes, best first: "async" (UFFD_FEATURE_WP_ASYNC with PAGEMAP_SCAN, Linux 6.7), "sync" (a
+ * thread resolves the faults, Linux 5.19 for shared memory), "all" (nothing to track with: every page counts as
+ * written at every sync; right, and slow to converge). It sees only writes through this process's mappings.
+ */
+struct gw_process_log;
+
+#define GW_PROCESS_LOG_AUTO  0
+#define GW_PROCESS_LOG_ASYNC 1
+#define GW_PROCESS_LOG_SYNC  2
+#define GW_PROCESS_LOG_ALL   3
+
+int gw_process_log_new(struct gw_process_log **log, const struct gw_ram_block *ram, uint32_t nr_ram, int mode,
+		       struct gw_error *e);
+int gw_process_log_start(struct gw_process_log *log, struct gw_error *e);
+int gw_process_log_sync(struct gw_process_log *log, uint32_t block, uint64_t *bitmap, struct gw_error *e);
+void gw_process_log_stop(struct gw_process_log *log);
+void gw_process_log_free(struct gw_process_log *log); /* NULL is fine */
+/* "userfaultfd (async)" and the like: what is in use, for people. */
+const char *gw_process_log_name(const struct gw_process_log *log);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The life of the device: power on, a client comes and goes, reset, power off. What the parts do in between is
+ * in the parts. Called by the command socket's thread and by ref_device_run, which are the same.
+ */
+#include "ref/device/device.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void power_on(struct ref_device *dev)
+{
+	ref_registers_reset(&dev->regs, &dev->memory, dev->options->serial);
+	ref_pci_reset(&dev->pci, dev->memory.bar_size);
+	ref_irqs_reset(&dev->irqs);
+	ref_engine_reset(&dev->engine);
+}
+
+static void init_locks(struct ref_device *dev)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&dev->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&dev->lock, NULL);
+	ref_migration_init(&dev->migration);
+}
+
+int ref_device_init(struct ref_device *dev, const struct ref_device_options *options, int stop_fd)
+{
+	int ret;
+
+	*dev = (struct ref_device) { .options = options, .stop_fd = stop_fd };
+	init_locks(dev);
+	ref_irqs_init(&dev->irqs);
+	ret = ref_memory_init(&dev->memory, options->state_bytes);
+	if (!ret) {
+		power_on(dev);
+		ret = ref_engine_start(dev);
+	}
+	if (ret)
+		ref_device_fini(dev);
+	return ret;
+}
+
+void ref_device_fini(struct ref_device *dev)
+{
+	ref_engine_stop(dev);
+	ref_migration_fini(&dev->migration);
+	ref_dma_log_stop(&dev->log);
+	ref_dma_maps_clear(&dev->maps);
+	ref_irqs_fini(&dev->irqs);
+	ref_memory_fini(&dev->memory);
+	pthread_cond_destroy(&dev->changed);
+	pthread_mutex_destroy(&dev->lock);
+}
+
+void ref_device_attach(struct ref_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	ref_engine_release(dev);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void ref_device_detach(struct ref_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	ref_engine_hold(dev);
+	ref_dma_maps_clear(&dev->maps);
+	ref_irqs_fini(&dev->irqs);
+	ref_dma_log_stop(&dev->log);
+	ref_engine_carry_over(&dev->engine);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void ref_device_reset(struct ref_device *dev)
+{
+	pthread_mutex_lock(&dev->migration.session_lock);
+	pthread_mutex_lock(&dev->lock);
+	ref_engine_hold(dev);
+	ref_migration_reset(dev);
+	ref_memory_clear(&dev->memory);
+	power_on(dev);
+	ref_engine_release(dev);
+	pthread_mutex_unlock(&dev->lock);
+	pthread_mutex_unlock(&dev->migration.session_lock);
+}

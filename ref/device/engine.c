@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The engine's thread and its holds. What an operation and a stream do is in operation.c and stream.c: each does
+ * at most one piece when its time has come, and says when it is due next.
+ */
+#include "ref/device/engine.h"
+
+#include "ref/device/device.h"
+#include "ref/device/operation.h"
+#include "ref/device/pace.h"
+#include "ref/device/stream.h"
+
+#define XXH_STATIC_LINKING_ONLY
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+/* Does what is due now; the time of what is due next. */
+static uint64_t run_once(struct ref_device *dev)
+{
+	static uint64_t (*const parts[])(struct ref_device *, uint64_t) = {
+		ref_operation_run,
+		ref_stream_run,
+		ref_stream_raise,
+	};
+	uint64_t next = PACE_NEVER;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !dev->engine.holds; i++) {
+		uint64_t due = parts[i](dev, pace_now());
+
+		next = due < next ? due : next;
+	}
+	if (!dev->engine.holds)
+		ref_irqs_deliver(&dev->irqs);
+	return dev->engine.holds ? PACE_NEVER : next;
+}
+
+/*
+ * A wake-up between run_once and the wait could only be lost if the lock was given up in between, and it is not:
+ * but run_once gives it up during a piece, so after a piece the parts say "now" and are asked again.
+ */
+static void *engine_main(void *arg)
+{
+	struct ref_device *dev = arg;
+
+	pthread_mutex_lock(&dev->lock);
+	while (!dev->engine.ended) {
+		uint64_t next = run_once(dev);
+
+		if (dev->engine.ended || next <= pace_now())
+			continue;
+		if (next == PACE_NEVER) {
+			pthread_cond_wait(&dev->changed, &dev->lock);
+		} else {
+			struct timespec ts = pace_timespec(next);
+
+			pthread_cond_timedwait(&dev->changed, &dev->lock, &ts);
+		}
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return NULL;
+}
+
+/* Signals are for the program's other threads. */
+static int start_thread(struct ref_device *dev)
+{
+	sigset_t all, old;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = -pthread_create(&dev->engine.thread, NULL, engine_main, dev);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return ret;
+}
+
+int ref_engine_start(struct ref_device *dev)
+{
+	int ret = -ENOMEM;
+
+	dev->engine.holds = 1;
+	dev->engine.bounce = malloc(ENGINE_BOUNCE_BYTES);
+	dev->engine.hash = XXH3_createState();
+	if (dev->engine.bounce && dev->engine.hash)
+		ret = start_thread(dev);
+	dev->engine.started = !ret;
+	return ret;
+}
+
+void ref_engine_stop(struct ref_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->engine.ended = true;
+	pthread_cond_broadcast(&dev->changed);
+	pthread_mutex_unlock(&dev->lock);
+	if (dev->engine.started)
+		pthread_join(dev->engine.thread, NULL);
+	free(dev->engine.bounce);
+	XXH3_freeState(dev->engine.hash);
+}
+
+void ref_engine_hold(struct ref_device *dev)
+{
+	dev->engine.holds++;
+	while (dev->engine.in_piece)
+		pthread_cond_wait(&dev->changed, &dev->lock);
+}
+
+void ref_engine_release(struct ref_device *dev)
+{
+	dev->engine.holds--;
+	ref_engine_wake(dev);
+}
+
+void ref_engine_wake(struct ref_device *dev)
+{
+	pthread_cond_broadcast(&dev->changed);
+}
+
+void ref_engine_piece_begin(struct ref_device *dev)
+{
+	dev->engine.in_piece = true;
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void ref_engine_piece_end(struct ref_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->engine.in_piece = false;
+	if (dev->engine.holds)
+		pthread_cond_broadcast(&dev->changed);
+}
+
+void ref_engine_reset(struct engine *engine)
+{
+	engine->op_due_ns = 0;
+	engine->op_carried = false;
+	engine->op_hashed = 0;
+	engine->stream_due_ns = 0;
+	engine->stream_carried = false;
+	engine->stream_moved = false;
+	engine->stream_raised_ns = 0;
+}
+
+void ref_engine_carry_over(struct engine *engine)
+{
+	engine->op_carried = true;
+	engine->stream_carried = true;
+}
+
+void ref_engine_register_written(struct ref_device *dev, uint64_t reg, uint64_t value)
+{
+	switch (reg) {
+	case REFDEV_REG_OP_DOORBELL:
+		ref_operation_start(dev);
+		break;
+	case REFDEV_REG_OP_RATE:
+		ref_operation_repace(dev);
+		break;
+	case REFDEV_REG_STREAM_CONTROL:
+		ref_stream_control(dev, (uint32_t)value);
+		break;
+	case REFDEV_REG_STREAM_CONSUMER:
+		ref_stream_move_consumer(dev, value);
+		break;
+	case REFDEV_REG_STREAM_RATE:
+		ref_stream_repace(dev);
+		break;
+	default:
+		return;
+	}
+	ref_engine_wake(dev);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The device's migration: its state, the way along the arcs, and the data session. States are set by the thread of
+ * the command socket alone; data may come over both sockets. session_lock serializes the data session; `state` is
+ * under the device's lock. Which arcs there are is mig_state.h's; what each does is a table in migration.c.
+ */
+#ifndef REF_DEVICE_MIGRATION_H
+#define REF_DEVICE_MIGRATION_H
+
+#include "ref/device/mig_state.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct ref_device;
+struct state_load;
+struct state_save;
+
+struct migration {
+	pthread_mutex_t session_lock;
+	struct state_save *save;
+	struct state_load *load;
+	uint64_t paced_ns; /* the rate-limited session is busy until then */
+	uint32_t state;
+};
+
+void ref_migration_init(struct migration *migration);
+void ref_migration_fini(struct migration *migration);
+
+/* Throws a session away; RUNNING. With session_lock and the device's lock held, and the engine held. */
+void ref_migration_reset(struct ref_device *dev);
+
+uint32_t ref_migration_state(struct ref_device *dev);
+
+/*
+ * Goes to state, arc by arc, each in its time. -EINVAL: no such state or no way there; others: an arc failed, and the
+ * device is where that arc began.
+ */
+int ref_migration_set(struct ref_device *dev, uint32_t state, uint32_t caps);
+
+/*
+ * The data session: bytes read, or 0, or -EINVAL in a state without such a session. *done_ns: when, at the rate that
+ * is set, the transfer would have ended; the caller waits for that before it answers, with nothing locked.
+ */
+ssize_t ref_migration_read(struct ref_device *dev, void *buf, size_t size, uint64_t *done_ns);
+int ref_migration_write(struct ref_device *dev, const void *buf, size_t size, uint64_t *done_ns);
+
+/* -EINVAL outside the pre-copy states. */
+int ref_migration_precopy_left(struct ref_device *dev, uint64_t *initial, uint64_t *dirty);
+uint64_t ref_migration_stop_bytes(struct ref_device *dev);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The reference device's outside: options, and the run from listening to the end. The calling thread is the command
+ * socket's thread.
+ */
+#include "ref/device/ref_device.h"
+
+#include "ref/device/client.h"
+#include "ref/device/device.h"
+#include "ref/device/listener.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_STATE_BYTES ((uint64_t)16 << 20)
+
+void ref_device_options_init(struct ref_device_options *options)
+{
+	*options = (struct ref_device_options) {
+		.state_bytes = DEFAULT_STATE_BYTES,
+		.initial_bytes = UINT64_MAX,
+		.ready_fd = -1,
+	};
+}
+
+__attribute__((format(printf, 4, 5))) static int fail(char *error, size_t error_bytes, int code, const char *format,
+						      ...)
+{
+	va_list args;
+
+	if (error_bytes) {
+		va_start(args, format);
+		vsnprintf(error, error_bytes, format, args);
+		va_end(args);
+	}
+	return code;
+}
+
+static int check_options(const struct ref_device_options *options, char *error, size_t error_bytes)
+{
+	if (options->nr_arc_latencies > REF_DEVICE_MAX_ARC_LATENCIES)
+		return fail(error, error_bytes, -EINVAL, "more than %d arc latencies", REF_DEVICE_MAX_ARC_LATENCIES);
+	for (uint32_t i = 0; i < options->nr_arc_latencies; i++)
+		if (options->arc_latencies[i].from >= MIG_NR_STATES || options->arc_latencies[i].to >= MIG_NR_STATES)
+			return fail(error, error_bytes, -EINVAL, "arc latency %u names no device state", i);
+	return 0;
+}
+
+static int tell_ready(int fd)
+{
+	uint64_t one = 1;
+
+	return fd < 0 || write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one) ? 0 : -errno;
+}
+
+static int serve_clients(struct ref_device *dev, int listener)
+{
+	int fd;
+
+	while ((fd = ref_listener_accept(listener, dev->stop_fd)) >= 0)
+		ref_client_serve(dev, fd);
+	return fd == -ECANCELED ? 0 : fd;
+}
+
+static int listen_and_serve(struct ref_device *dev, const char *path, char *error, size_t error_bytes)
+{
+	int listener = ref_listener_open(path), ret;
+
+	if (listener < 0)
+		return fail(error, error_bytes, listener, "cannot listen on %s: %s", path, strerror(-listener));
+	ret = tell_ready(dev->options->ready_fd);
+	if (!ret)
+		ret = serve_clients(dev, listener);
+	if (ret)
+		fail(error, error_bytes, ret, "cannot serve clients on %s: %s", path, strerror(-ret));
+	ref_listener_close(listener, path);
+	return ret;
+}
+
+int ref_device_run(const char *socket_path, const struct ref_device_options *options, int stop_fd, char *error,
+		   size_t error_bytes)
+{
+	struct ref_device dev;
+	int ret = check_options(options, error, error_bytes);
+
+	if (ret)
+		return ret;
+	ret = ref_device_init(&dev, options, stop_fd);
+	if (ret)
+		return fail(error, error_bytes, ret, "no device with %llu bytes of state: %s",
+			    (unsigned long long)options->state_bytes, strerror(-ret));
+	ret = listen_and_serve(&dev, socket_path, error, error_bytes);
+	ref_device_fini(&dev);
+	return ret;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The reference VM as a program part: RAM, vCPUs that check themselves, devices by URI, and a control socket,
+ * built around libgodwit as a VMM's author would. Everything else in this folder is behind these two names. It
+ * prints nothing and installs no signal handler; the caller owns the options and stop_fd.
+ */
+#ifndef REF_VM_H
+#define REF_VM_H
+
+#include <godwit/godwit.h>
+#include <stdint.h>
+
+#define REF_VM_MIN_MEMORY_BYTES	    (16ull << 20)
+#define REF_VM_MAX_VCPUS	    64
+#define REF_VM_DIRTY_BYTES_PER_S    200000000ull
+#define REF_VM_DEVICE_WINDOW_BYTES  0 /* the library's default */
+
+struct ref_vm_options {
+	const char *name;		  /* of the VM; default "godwit" */
+	uint64_t memory_bytes;		  /* a multiple of 1 MiB; default 256 MiB */
+	uint32_t nr_vcpus;		  /* default 2 */
+	uint32_t nr_devices;
+	uint64_t dirty_bytes_per_s;	  /* all vCPUs together; 0: as fast as they can */
+	uint64_t seed;			  /* of everything the guest writes; a guest that comes brings its own */
+	uint64_t device_window_bytes;	  /* gw_limits.device_window_bytes of an incoming migration */
+	const char *device_uris[GW_MAX_DEVICES]; /* get the ids dev0, dev1, ... */
+	const char *incoming_uri;	  /* NULL: a guest starts here; else one is awaited */
+	const char *control_path;	  /* NULL: no control socket */
+	int log_mode;			  /* GW_PROCESS_LOG_* */
+
+	/* May be NULL. Called once, when the guest runs (uri NULL) or the VM listens for one. */
+	void (*ready)(void *ctx, const char *incoming_uri);
+	void *ready_ctx;
+};
+
+void ref_vm_options_init(struct ref_vm_options *options);
+
+/*
+ * Runs until "quit" on the control socket or stop_fd (-1: none) is readable: 0. Without a control socket a failed
+ * incoming migration ends it too: -errno, as any failure to start. *e holds the sentence.
+ */
+int ref_vm_run(const struct ref_vm_options *options, int stop_fd, struct gw_error *e);
+
+#endif

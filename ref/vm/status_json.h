@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a VM is doing and what its guest has found: the answers to "status" and "check" (doc/json.md). */
+#ifndef REF_VM_STATUS_JSON_H
+#define REF_VM_STATUS_JSON_H
+
+#include "ref/vm/machine.h"
+#include "ref/vm/vm_migration.h"
+
+#include <jansson.h>
+
+/* "guest" alone. */
+json_t *status_json_guest(struct machine *machine);
+
+/* Adds all keys of "status" to answer. */
+void status_json(json_t *answer, struct machine *machine, const struct vm_migration *migration);
+
+#endif

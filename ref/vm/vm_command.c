@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The commands of the control socket: a table. */
+#include "ref/vm/vm_command.h"
+
+#include "ref/vm/json_value.h"
+#include "ref/vm/limits_json.h"
+#include "ref/vm/status_json.h"
+#include "ref/vm/vm_error.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int run_status(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
+{
+	status_json(answer, vm->machine, vm->migration);
+	return 0;
+}
+
+static int run_migrate(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
+{
+	const char *uri = json_string_value(json_object_get(request, "uri"));
+	struct gw_limits limits;
+	int ret;
+
+	if (!uri)
+		return vm_error_set(e, -EINVAL, "migrate", "needs the destination's \"uri\"");
+	ret = limits_json(json_object_get(request, "limits"), &limits, e);
+	return ret ? ret : vm_migration_start(vm->migration, uri, &limits, e);
+}
+
+static int run_watch(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
+{
+	return 0;
+}
+
+static int run_cancel(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
+{
+	return vm_migration_cancel(vm->migration, e);
+}
+
+/* During a migration the pause would be part of its downtime; and before a guest has come there is none. */
+static int run_check(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
+{
+	static const char *const refusals[] = {
+		[VM_MIGRATING] = "a migration is on: check before or after it",
+		[VM_RECEIVING] = "a guest is coming: check when it runs",
+		[VM_INCOMING] = "there is no guest here yet",
+		[VM_FAILED] = "there is no guest here",
+	};
+	enum vm_state state = vm_migration_state(vm->migration);
+
+	if (state < sizeof(refusals) / sizeof(refusals[0]) && refusals[state])
+		return vm_error_set(e, -EBUSY, "check", "%s", refusals[state]);
+	guest_check(&vm->machine->guest);
+	json_object_set_new(answer, "guest", status_json_guest(vm->machine));
+	return 0;
+}
+
+static int check_other_side(const json_t *request, struct gw_error *e)
+{
+	if (json_is_true(json_object_get(request, "other_side_stopped")))
+		return 0;
+	return vm_error_set(e, -EPERM, "",
+			    "only with \"other_side_stopped\": true, once someone has made sure that it is");
+}
+
+static int run_resume(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
+{
+	int ret = check_other_side(request, e);
+
+	return ret ? ret : vm_migration_take(vm->migration, e);
+}
+
+static int run_discard(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
+{
+	int ret = check_other_side(request, e);
+
+	return ret ? ret : vm_migration_give_up(vm->migration, e);
+}
+
+static int run_quit(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
+{
+	enum vm_state state = vm_migration_state(vm->migration);
+
+	if ((state != VM_MIGRATING && state != VM_RECEIVING) || json_is_true(json_object_get(request, "force")))
+		return 0;
+	return vm_error_set(e, -EBUSY, "quit", "a migration is on; \"force\": true cancels it");
+}
+
+static const struct command {
+	const char *name;
+	int (*run)(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e);
+	enum vm_command_effect effect; /* if it went well */
+} commands[] = {
+	{ "status", run_status, VM_EFFECT_NONE },
+	{ "migrate", run_migrate, VM_EFFECT_WATCH },
+	{ "watch", run_watch, VM_EFFECT_WATCH },
+	{ "cancel", run_cancel, VM_EFFECT_NONE },
+	{ "check", run_check, VM_EFFECT_NONE },
+	{ "resume", run_resume, VM_EFFECT_NONE },
+	{ "discard", run_discard, VM_EFFECT_NONE },
+	{ "quit", run_quit, VM_EFFECT_QUIT },
+};
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+json_t *vm_command_refusal(const struct gw_error *error)
+{
+	json_t *answer = json_object();
+
+	json_object_set_new(answer, "ok", json_false());
+	json_object_set_new(answer, "error", json_value_error(error));
+	return answer;
+}
+
+static int run(const struct vm_context *vm, const json_t *request, json_t *answer, enum vm_command_effect *effect,
+	       struct gw_error *e)
+{
+	const char *name = json_string_value(json_object_get(request, "command"));
+	const struct command *command = find_command(name);
+	int ret;
+
+	if (!command)
+		return vm_error_set(e, -EINVAL, "", "there is no command \"%s\"", name ? name : "");
+	ret = command->run(vm, request, answer, e);
+	if (!ret)
+		*effect = command->effect;
+	else if (!e->code) /* a call that fails without a word, still a refusal with a code */
+		vm_error_set(e, ret, name, "%s", strerror(-ret));
+	return ret;
+}
+
+json_t *vm_command_run(const struct vm_context *vm, const char *line, enum vm_command_effect *effect)
+{
+	struct gw_error e = GW_ERROR_NONE;
+	json_error_t json_error;
+	json_t *request = json_loads(line, JSON_REJECT_DUPLICATES, &json_error);
+	json_t *answer = json_pack("{s:b}", "ok", 1);
+
+	*effect = VM_EFFECT_NONE;
+	if (!json_is_object(request))
+		vm_error_set(&e, -EBADMSG, "", "not a JSON object: %s", request ? "another value" : json_error.text);
+	else
+		run(vm, request, answer, effect, &e);
+	json_decref(request);
+	if (!e.code)
+		return answer;
+	json_decref(answer);
+	return vm_command_refusal(&e);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * struct kernel_device: one device of the kernel's VFIO, shared by the files that make up the back end. Region and
+ * interrupt calls come from any thread and use what does not change after open; state, data fd and log belong to the
+ * thread that migrates. Functions are entries of kernel_ops: their contracts are in include/godwit/device.h.
+ */
+#ifndef DEVICE_KERNEL_DEVICE_H
+#define DEVICE_KERNEL_DEVICE_H
+
+#include "device/kernel_find.h"
+
+#include <godwit/device.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kernel_region {
+	uint64_t size_bytes;
+	uint64_t offset; /* of the region in the device's file */
+	uint32_t flags;
+};
+
+struct kernel_device {
+	char name[GW_DEVICE_ID_BYTES]; /* for messages */
+	int fd;
+	bool borrowed; /* fd is somebody else's */
+	int iommufd;   /* cdev; -1: not used */
+	uint32_t ioas_id;
+	int container; /* group; -1: not used */
+	int group;
+
+	int data_fd;	  /* of the session below; -1: none */
+	uint32_t session; /* enum device_session: which one data_fd is of */
+	uint32_t state;	  /* last set or seen */
+	bool precopy_flags; /* flags of GET_PRECOPY_INFO may be read */
+
+	struct gw_device_info info;
+	struct kernel_region *regions; /* info.nr_regions of them */
+};
+
+/* kernel_feature.c: VFIO_DEVICE_FEATURE. data: size_bytes, read or written. 0 or -errno; no sentence is made. */
+int kernel_feature(const struct kernel_device *dev, uint32_t flags, void *data, size_t size_bytes);
+bool kernel_feature_probe(const struct kernel_device *dev, uint32_t feature, uint32_t operations);
+/* Fills info's migration flags and features. */
+int kernel_feature_ask(struct kernel_device *dev, struct gw_error *e);
+
+/* kernel_iommufd.c and kernel_group.c: the two ways in. Leave dev closable when they fail. */
+int kernel_iommufd_open(struct kernel_device *dev, const struct kernel_place *place, struct gw_error *e);
+int kernel_iommufd_map(struct kernel_device *dev, const struct gw_dma_map *map, struct gw_error *e);
+int kernel_iommufd_unmap(struct kernel_device *dev, uint64_t iova, uint64_t size_bytes, struct gw_error *e);
+int kernel_group_open(struct kernel_device *dev, const struct kernel_place *place, struct gw_error *e);
+int kernel_group_map(struct kernel_device *dev, const struct gw_dma_map *map, struct gw_error *e);
+int kernel_group_unmap(struct kernel_device *dev, uint64_t iova, uint64_t size_bytes, struct gw_error *e);
+
+/* kernel_open.c: a file of /dev, with a sentence that helps if it cannot be opened. */
+int kernel_open_node(const char *path, const char *where, int *fd, struct gw_error *e);
+
+/* kernel_migration.c */
+int kernel_state_get(void *ctx, uint32_t *state, struct gw_error *e);
+int kernel_state_set(void *ctx, uint32_t state, struct gw_error *e);
+ssize_t kernel_data_read(void *ctx, void *buf, size_t size_bytes, struct gw_error *e);
+ssize_t kernel_data_write(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e);
+int kernel_precopy_info(void *ctx, struct gw_precopy_info *info, struct gw_error *e);
+int kernel_stop_size(void *ctx, uint64_t *bytes, struct gw_error *e);
+
+/* kernel_log.c */
+int kernel_log_start(void *ctx, const struct gw_iova_range *ranges, uint32_t nr_ranges, uint64_t page_size,
+		     struct gw_error *e);
+int kernel_log_stop(void *ctx, struct gw_error *e);
+int kernel_log_report(void *ctx, uint64_t iova, uint64_t size_bytes, uint64_t page_size, uint64_t *bitmap,
+		      struct gw_error *e);
+
+/* kernel_region.c. ask: fills dev->regions. */
+int kernel_region_ask(struct kernel_device *dev, struct gw_error *e);
+int kernel_region_info(void *ctx, uint32_t index, struct gw_region_info *info, struct gw_error *e);
+ssize_t kernel_region_read(void *ctx, uint32_t index, uint64_t offset, void *buf, size_t size_bytes,
+			   struct gw_error *e);
+ssize_t kernel_region_write(void *ctx, uint32_t index, uint64_t offset, const void *buf, size_t size_bytes,
+			    struct gw_error *e);
+
+/* kernel_irq.c */
+int kernel_irq_info(void *ctx, uint32_t index, struct gw_irq_info *info, struct gw_error *e);
+int kernel_irq_set(void *ctx, uint32_t index, uint32_t start, uint32_t count, const int *eventfds, struct gw_error *e);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The way in through a device's own file: bound to an iommufd, which comes before everything else, and attached to
+ * an address space of its own. Source: linux/vfio.h, linux/iommufd.h.
+ */
+#include "base/err.h"
+#include "device/kernel_device.h"
+#include "device/uapi.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define IOMMUFD "/dev/iommu"
+
+static int open_iommufd(struct kernel_device *dev, struct gw_error *e)
+{
+	dev->iommufd = open(IOMMUFD, O_RDWR | O_CLOEXEC);
+	if (dev->iommufd >= 0)
+		return 0;
+	if (errno == ENOENT || errno == ENODEV)
+		return err_set(e, -errno, dev->name, "there is no " IOMMUFD ": the kernel lacks iommufd; write ,group "
+			       "at the end of the URI to go through the device's group");
+	return err_set(e, -errno, dev->name, "cannot open " IOMMUFD ": %s", strerror(errno));
+}
+
+static int bind_and_attach(struct kernel_device *dev, struct gw_error *e)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = dev->iommufd };
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+
+	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) < 0)
+		return err_set(e, -errno, dev->name, "cannot bind the device to an iommufd: %s", strerror(errno));
+	if (ioctl(dev->iommufd, IOMMU_IOAS_ALLOC, &alloc) < 0)
+		return err_set(e, -errno, dev->name, "cannot make an I/O address space: %s", strerror(errno));
+	dev->ioas_id = attach.pt_id = alloc.out_ioas_id;
+	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach) < 0)
+		return err_set(e, -errno, dev->name, "cannot attach the device to its I/O address space: %s",
+			       strerror(errno));
+	return 0;
+}
+
+int kernel_iommufd_open(struct kernel_device *dev, const struct kernel_place *place, struct gw_error *e)
+{
+	int ret = kernel_open_node(place->cdev, dev->name, &dev->fd, e);
+
+	if (!ret)
+		ret = open_iommufd(dev, e);
+	return ret ? ret : bind_and_attach(dev, e);
+}
+
+int kernel_iommufd_map(struct kernel_device *dev, const struct gw_dma_map *map, struct gw_error *e)
+{
+	struct iommu_ioas_map arg = {
+		.size = sizeof(arg),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | (map->prot & GW_DMA_READ ? IOMMU_IOAS_MAP_READABLE : 0) |
+			 (map->prot & GW_DMA_WRITE ? IOMMU_IOAS_MAP_WRITEABLE : 0),
+		.ioas_id = dev->ioas_id,
+		.user_va = (uintptr_t)map->hva,
+		.length = map->size_bytes,
+		.iova = map->iova,
+	};
+
+	if (ioctl(dev->iommufd, IOMMU_IOAS_MAP, &arg) < 0)
+		return err_set(e, -errno, dev->name, "cannot map DMA at %#llx: %s", (unsigned long long)map->iova,
+			       strerror(errno));
+	return 0;
+}
+
+int kernel_iommufd_unmap(struct kernel_device *dev, uint64_t iova, uint64_t size_bytes, struct gw_error *e)
+{
+	struct iommu_ioas_unmap arg = {
+		.size = sizeof(arg),
+		.ioas_id = dev->ioas_id,
+		.iova = iova,
+		.length = size_bytes,
+	};
+
+	if (ioctl(dev->iommufd, IOMMU_IOAS_UNMAP, &arg) < 0)
+		return err_set(e, -errno, dev->name, "cannot unmap DMA at %#llx: %s", (unsigned long long)iova,
+			       strerror(errno));
+	return 0;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Regions of a kernel device: places in its file, asked for once at open. Any thread, several at once.
+ */
+#include "base/err.h"
+#include "device/kernel_device.h"
+#include "device/uapi.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define MAX_REGIONS 1024u
+
+/* A region that the device does not have answers EINVAL: it stays one of size 0. */
+int kernel_region_ask(struct kernel_device *dev, struct gw_error *e)
+{
+	if (dev->info.nr_regions > MAX_REGIONS)
+		return err_set(e, -EPROTO, dev->name, "the device says it has %u regions", dev->info.nr_regions);
+	dev->regions = calloc(dev->info.nr_regions + 1, sizeof(*dev->regions));
+	if (!dev->regions)
+		return err_set(e, -ENOMEM, dev->name, "no memory");
+	for (uint32_t i = 0; i < dev->info.nr_regions; i++) {
+		struct vfio_region_info region = { .argsz = sizeof(region), .index = i };
+
+		if (ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &region) < 0)
+			continue;
+		dev->regions[i].size_bytes = region.size;
+		dev->regions[i].offset = region.offset;
+		dev->regions[i].flags = region.flags;
+	}
+	return 0;
+}
+
+int kernel_region_info(void *ctx, uint32_t index, struct gw_region_info *info, struct gw_error *e)
+{
+	struct kernel_device *dev = ctx;
+
+	if (index >= dev->info.nr_regions)
+		return err_set(e, -EINVAL, dev->name, "the device has no region %u", index);
+	info->index = index;
+	info->size_bytes = dev->regions[index].size_bytes;
+	info->flags = dev->regions[index].flags;
+	return 0;
+}
+
+/* Where an access is in the device's file: the next region must not be reached through this one. */
+static int locate(const struct kernel_device *dev, uint32_t index, uint64_t offset, size_t size_bytes, off_t *at,
+		  struct gw_error *e)
+{
+	const struct kernel_region *region;
+
+	if (index >= dev->info.nr_regions)
+		return err_set(e, -EINVAL, dev->name, "the device has no region %u", index);
+	region = &dev->regions[index];
+	if (size_bytes > region->size_bytes || offset > region->size_bytes - size_bytes)
+		return err_set(e, -EINVAL, dev->name, "an access reaches beyond region %u", index);
+	*at = (off_t)(region->offset + offset);
+	return 0;
+}
+
+ssize_t kernel_region_read(void *ctx, uint32_t index, uint64_t offset, void *buf, size_t size_bytes,
+			   struct gw_error *e)
+{
+	struct kernel_device *dev = ctx;
+	off_t at = 0;
+	ssize_t n;
+	int ret = locate(dev, index, offset, size_bytes, &at, e);
+
+	if (ret)
+		return ret;
+	n = pread(dev->fd, buf, size_bytes, at);
+	return n < 0 ? err_set(e, -errno, dev->name, "cannot read region %u: %s", index, strerror(errno)) : n;
+}
+
+ssize_t kernel_region_write(void *ctx, uint32_t index, uint64_t offset, const void *buf, size_t size_bytes,
+			    struct gw_error *e)
+{
+	struct kernel_device *dev = ctx;
+	off_t at = 0;
+	ssize_t n;
+	int ret = locate(dev, index, offset, size_bytes, &at, e);
+
+	if (ret)
+		return ret;
+	n = pwrite(dev->fd, buf, size_bytes, at);
+	return n < 0 ? err_set(e, -errno, dev->name, "cannot write region %u: %s", index, strerror(errno)) : n;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control channel: messages out, from any thread, one at a time; messages in, by a thread of its own that posts
+ * them as notes. A message of the data plane (a grant) is taken by a hook in that thread and not posted.
+ */
+#ifndef SESSION_CONTROL_H
+#define SESSION_CONTROL_H
+
+#include "channel/channel.h"
+#include "session/note.h"
+#include "wire/message.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct control {
+	struct channel channel;
+	pthread_mutex_t send_lock; /* guards seq_out */
+	uint64_t seq_out, seq_in;
+	pthread_t thread;
+	bool started;
+	sem_t room; /* for messages in the mailbox: a peer that floods us waits here */
+	struct queue *mailbox;
+	uint64_t attempt; /* put into every note */
+	bool (*take)(void *ctx, const struct message *message);
+	void *ctx;
+	struct note lost;
+};
+
+void control_init(struct control *control);
+void control_fini(struct control *control); /* after control_stop */
+
+/* Makes a stopped control new for another peer; notes of the last one may still be about. */
+void control_reset(struct control *control, uint64_t attempt);
+
+/* Sends one message. -EPIPE, -ETIMEDOUT: the peer is gone. */
+int control_send(struct control *control, const struct message *message, struct gw_error *e);
+
+/*
+ * Waits for the next message. It and what it borrows is one allocation: free(*message). -EBADMSG: not a frame, a
+ * broken sum, a wrong sequence; -EPROTONOSUPPORT: a type this version does not know.
+ */
+int control_receive(struct control *control, struct message **message, struct gw_error *e);
+
+/* Starts the thread that receives until the channel ends, then posts NOTE_LOST. */
+int control_start(struct control *control, struct queue *mailbox, bool (*take)(void *, const struct message *),
+		  void *ctx);
+
+/* Shuts the channel, joins the thread, closes. The mailbox must be drained by someone, or closed. Any state. */
+void control_stop(struct control *control);
+
+#endif

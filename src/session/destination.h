@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A migration's destination: the engine decides, this carries out. destination_run's thread owns the struct; an
+ * acceptor thread takes connections, reads their HELLO and hands a control channel over by a note, data channels to
+ * receivers. An attempt is one control channel's life; what belongs to an earlier one is dropped.
+ */
+#ifndef SESSION_DESTINATION_H
+#define SESSION_DESTINATION_H
+
+#include "channel/listener.h"
+#include "engine/destination.h"
+#include "session/core.h"
+#include "session/loader.h"
+#include "session/receiver.h"
+
+#include <godwit/destination.h>
+
+struct gw_destination {
+	struct core core;
+	struct destination_engine engine;
+	struct listener listener;
+	char uri[ADDRESS_URI_BYTES];
+	pthread_t acceptor;
+	bool accepting;
+
+	pthread_mutex_t door; /* between the acceptor and the session's thread: guards the next five */
+	bool busy;	      /* a control channel is in use */
+	bool data_open;	      /* data channels are welcome */
+	int candidate;	      /* the socket of a control channel on its way to the session's thread; -1: none */
+	struct message_hello hello; /* of the attempt */
+	struct receiver receivers[GW_MAX_CHANNELS];
+
+	struct note arrived; /* NOTE_CONTROL */
+	uint64_t attempt;
+	struct receiving receiving;
+	struct page_digest digest;
+	bool digesting;
+	struct loader loaders[GW_MAX_DEVICES];
+	uint32_t nr_loaders;
+
+	struct reasons reasons;
+	struct manifest *source; /* what came; NULL: nothing */
+	uint32_t nr_loaded, nr_ended;
+	uint8_t *vm_state;
+	size_t nr_vm_state;
+	uint64_t vm_state_digest;
+	struct message_prepare *prepare; /* NULL: did not come */
+	uint64_t load_ended_ns;
+	uint64_t commit_ns, running_ns;
+	uint32_t stop_populating; /* atomic */
+
+	/* atomic, for progress */
+	uint32_t phase;
+};
+
+bool destination_compose(struct gw_destination *destination, const struct action *action, struct message *message);
+void destination_report(struct gw_destination *destination, const struct action *finish);
+
+/* Loaders, page digests, and an open door for data channels, for the source whose manifest is in .source. */
+int destination_open_attempt(struct gw_destination *destination, struct gw_error *e);
+/* Joins every thread of the attempt and frees what came. Any state. */
+void destination_close_attempt(struct gw_destination *destination);
+/* What must be here for the guest to be whole, against what PREPARE promised. */
+int destination_check_totals(struct gw_destination *destination, struct gw_error *e);
+
+/* Begins an action; the engine is told of its end. */
+void destination_carry_out(struct gw_destination *destination, const struct action *action);
+/* All parts of an action are over: its next stage begins, or the engine is told. */
+void destination_action_over(struct gw_destination *destination, enum action_type action);
+/* FINISH_LOAD goes on when all data channels have come to their END and every device is loaded. */
+void destination_go_on_loading(struct gw_destination *destination);
+void destination_close_all(struct gw_destination *destination);
+
+/* One event in, the actions it came to begun. Called again from within, by an action that ends at once. */
+void destination_feed(struct gw_destination *destination, struct event *event);
+
+/* The acceptor's thread. */
+void *destination_accept(void *destination);
+void *destination_run(void *destination);
+
+#endif

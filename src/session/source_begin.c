@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Beginning the source's actions: which threads do what. Nothing here decides what comes next, and nothing waits: an
+ * action that is reported ends in source_over.c.
+ */
+#include "session/source.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static uint64_t now_ns(void)
+{
+	return clock_now_ns(&clock_monotonic);
+}
+
+static void begin_vm(struct gw_source *s, enum action_type action, int (*run)(void *, struct gw_error *))
+{
+	core_begin_vm(&s->core, action, run, s);
+}
+
+/* All devices, and the VM's worker if run is not NULL, each in its own thread. */
+static void begin_all(struct gw_source *s, enum action_type action, int (*run)(void *, struct gw_error *))
+{
+	core_begin(&s->core, action, s->core.vm.nr_devices + (run ? 1 : 0));
+	if (run)
+		begin_vm(s, action, run);
+	for (uint32_t i = 0; i < s->core.vm.nr_devices; i++)
+		saver_begin(&s->savers[i], action);
+	if (!s->core.parts[action].outstanding)
+		source_action_over(s, action);
+}
+
+static void begin_one(struct gw_source *s, enum action_type action, int (*run)(void *, struct gw_error *))
+{
+	core_begin(&s->core, action, 1);
+	begin_vm(s, action, run);
+}
+
+static void begin_connect(struct gw_source *s, const struct action *a)
+{
+	begin_one(s, a->type, source_do_connect);
+}
+
+static void begin_open_data(struct gw_source *s, const struct action *a)
+{
+	begin_one(s, a->type, source_do_open_data);
+}
+
+static void begin_track_start(struct gw_source *s, const struct action *a)
+{
+	begin_all(s, a->type, source_do_track_start);
+}
+
+static void begin_precopy(struct gw_source *s, const struct action *a)
+{
+	uint32_t nr = 0;
+
+	dirty_mark_all(&s->dirty);
+	s->last_sync_ns = now_ns();
+	for (uint32_t i = 0; i < s->core.vm.nr_devices; i++)
+		nr += saver_can_precopy(&s->savers[i]);
+	core_begin(&s->core, a->type, nr);
+	for (uint32_t i = 0; i < s->core.vm.nr_devices; i++)
+		if (saver_can_precopy(&s->savers[i]))
+			saver_begin(&s->savers[i], a->type);
+	if (!nr)
+		source_action_over(s, a->type);
+}
+
+static void begin_sync(struct gw_source *s, const struct action *a)
+{
+	begin_all(s, a->type, source_do_sync);
+}
+
+void source_start_round(struct gw_source *s, enum action_type action)
+{
+	struct round_result *before = &s->round_before;
+
+	*before = (struct round_result){ 0 };
+	for (uint32_t i = 0; i < s->core.limits.nr_channels; i++) {
+		before->pages += __atomic_load_n(&s->senders[i].data_pages, __ATOMIC_RELAXED);
+		before->zero_pages += __atomic_load_n(&s->senders[i].zero_pages, __ATOMIC_RELAXED);
+	}
+	s->round_began_bytes = meter_total(&s->core.meter);
+	outbox_begin_round(&s->outbox, action);
+}
+
+/* With the vCPUs paused, their log is read once more first: what is found then goes out while the devices stop. */
+static void begin_round(struct gw_source *s, const struct action *a)
+{
+	core_begin(&s->core, a->type, s->core.limits.nr_channels);
+	if (!s->engine.paused) {
+		source_start_round(s, a->type);
+		return;
+	}
+	s->core.parts[a->type].outstanding++;
+	begin_vm(s, a->type, source_do_sync);
+}
+
+static void begin_pause(struct gw_source *s, const struct action *a)
+{
+	s->blackout.pause_ns = now_ns();
+	begin_one(s, a->type, source_do_pause);
+}
+
+static void begin_devices(struct gw_source *s, const struct action *a)
+{
+	begin_all(s, a->type, NULL);
+}
+
+/*
+ * The devices have stopped, so this sync is the last, and what it finds is the rest. Then: RAM, the VM's state, and
+ * the devices' streams (which began when they stopped) to their ends; then END on every channel.
+ */
+static void begin_drain(struct gw_source *s, const struct action *a)
+{
+	s->blackout.stopped_ns = now_ns();
+	begin_all(s, a->type, s->vcpus_synced ? NULL : source_do_sync);
+}
+
+static void begin_decide(struct gw_source *s, const struct action *a)
+{
+	begin_one(s, a->type, source_do_decide);
+}
+
+static void begin_release(struct gw_source *s, const struct action *a)
+{
+	begin_all(s, a->type, source_do_release);
+}
+
+static void finish(struct gw_source *s, const struct action *a)
+{
+	source_report(s, a);
+	core_publish(&s->core, a->outcome);
+}
+
+void source_close_all(struct gw_source *s)
+{
+	rate_close(&s->rate);
+	outbox_close(&s->outbox);
+	channel_shutdown(&s->core.control.channel);
+	for (uint32_t i = 0; i < s->core.limits.nr_channels; i++)
+		channel_shutdown(&s->senders[i].channel);
+}
+
+static void close_channels(struct gw_source *s, const struct action *a)
+{
+	(void)a;
+	source_close_all(s);
+}
+
+static void send_message(struct gw_source *s, const struct action *a)
+{
+	struct message *message = calloc(1, sizeof(*message));
+	struct event lost = { .type = EVENT_PEER_LOST };
+	int ret = -ENOMEM;
+
+	if (message && source_compose(s, a, message))
+		ret = control_send(&s->core.control, message, &lost.error);
+	free(message);
+	if (ret) {
+		err_set(&lost.error, ret, "control channel", "cannot send %s", message_name(a->message));
+		source_feed(s, &lost);
+	}
+}
+
+void source_carry_out(struct gw_source *s, const struct action *a)
+{
+	static void (*const begins[NR_ACTION_TYPES])(struct gw_source *, const struct action *) = {
+		[ACTION_SEND] = send_message,	    [ACTION_FINISH] = finish,
+		[ACTION_CLOSE] = close_channels,	    [ACTION_CONNECT] = begin_connect,
+		[ACTION_OPEN_DATA] = begin_open_data, [ACTION_TRACK_START] = begin_track_start,
+		[ACTION_PRECOPY] = begin_precopy,   [ACTION_SYNC] = begin_sync,
+		[ACTION_ROUND] = begin_round,	    [ACTION_PAUSE] = begin_pause,
+		[ACTION_QUIESCE] = begin_devices,   [ACTION_STOP] = begin_devices,
+		[ACTION_DRAIN] = begin_drain,	    [ACTION_DECIDE] = begin_decide,
+		[ACTION_TAKE_BACK] = begin_devices, [ACTION_RELEASE] = begin_release,
+	};
+
+	if (begins[a->type])
+		begins[a->type](s, a);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The source's jobs on the VM's worker: what blocks, and what calls the VMM back. One runs at a time, in the order
+ * they were begun, so a VM's callbacks are never called two at once.
+ */
+#include "session/source.h"
+
+#include "base/bitmap.h"
+#include "base/err.h"
+#include "memory/page_digest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+static bool take_message(void *ctx, const struct message *message)
+{
+	struct gw_source *s = ctx;
+
+	switch (message->type) {
+	case FRAME_GRANT:
+		if (message->grant.device < s->core.vm.nr_devices)
+			saver_grant(&s->savers[message->grant.device], message->grant.bytes);
+		return true;
+	case FRAME_INITIAL_LOADED:
+		if (message->initial_loaded.device < s->core.vm.nr_devices)
+			__atomic_store_n(&s->savers[message->initial_loaded.device].initial_pending, 0, __ATOMIC_RELAXED);
+		return true;
+	default:
+		return false;
+	}
+}
+
+int source_do_connect(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+	struct control *control = &s->core.control;
+	int ret = channel_connect(&control->channel, &s->address, &clock_monotonic,
+				  clock_deadline_ns(&clock_monotonic, s->core.limits.stall_ns), e);
+
+	if (ret)
+		return ret;
+	control->channel.stall_ns = s->core.limits.stall_ns;
+	ret = control_start(control, &s->core.mailbox, take_message, s);
+	return ret ? err_set(e, ret, "control channel", "cannot start a thread") : 0;
+}
+
+int source_do_open_data(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+	int ret = 0;
+
+	for (uint32_t i = 0; !ret && i < s->core.limits.nr_channels; i++)
+		ret = sender_start(&s->senders[i], &s->address, &s->hello, s->core.limits.stall_ns, e);
+	return ret;
+}
+
+int source_do_track_start(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+	int ret = s->core.vm.ops->dirty_start(s->core.vm.ctx, e);
+
+	s->logging = !ret;
+	return ret;
+}
+
+int source_do_sync(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+	int ret = 0;
+
+	for (uint32_t i = 0; !ret && i < s->core.ram.nr_blocks; i++) {
+		memset(s->bitmap, 0, bitmap_words(ram_block_pages(&s->core.ram, i)) * sizeof(uint64_t));
+		ret = s->core.vm.ops->dirty_sync(s->core.vm.ctx, i, s->bitmap, e);
+		if (!ret)
+			dirty_merge(&s->dirty, i, s->bitmap);
+	}
+	return ret;
+}
+
+int source_do_pause(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+
+	return s->core.vm.ops->pause(s->core.vm.ctx, e);
+}
+
+int source_do_decide(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+	int ret = core_pass_point_of_no_return(&s->core);
+
+	return ret ? err_set(e, ret, "", "cancelled") : 0;
+}
+
+/* The VM's own state: saved, sent, kept until its digest has been compared. */
+int source_do_save_vm(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+	struct message message = { .type = FRAME_VM_STATE };
+	size_t room = 64 * KIB;
+	ssize_t n;
+
+	for (;;) {
+		free(s->vm_state);
+		s->vm_state = malloc(room);
+		if (!s->vm_state)
+			return err_set(e, -ENOMEM, "VM", "no memory for the VM's state");
+		n = s->core.vm.ops->state_save(s->core.vm.ctx, s->vm_state, room, e);
+		if (n < 0)
+			return (int)n;
+		if ((size_t)n <= room)
+			break;
+		if ((size_t)n > LIMIT_VM_STATE_BYTES)
+			return err_set(e, -EMSGSIZE, "VM", "the VM's state is %zd bytes; at most %llu can be sent", n,
+				       LIMIT_VM_STATE_BYTES);
+		room = (size_t)n;
+	}
+	s->nr_vm_state = (size_t)n;
+	s->vm_state_digest = XXH3_64bits(s->vm_state, s->nr_vm_state);
+	message.vm_state = (struct message_vm_state){ .bytes = s->vm_state, .nr_bytes = (uint32_t)n };
+	return control_send(&s->core.control, &message, e);
+}
+
+static void stop_log(struct gw_source *s)
+{
+	if (s->logging)
+		s->core.vm.ops->dirty_stop(s->core.vm.ctx);
+	s->logging = false;
+}
+
+int source_do_take_back(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+	int ret;
+
+	stop_log(s);
+	if (!s->engine.paused)
+		return 0;
+	ret = s->core.vm.ops->resume(s->core.vm.ctx, e);
+	s->blackout.resumed_ns = clock_now_ns(&clock_monotonic);
+	return ret;
+}
+
+/* The guest is gone and nothing writes here any more: the time to hash what it was, outside of its downtime. */
+int source_do_release(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+	struct page_digest digest;
+
+	stop_log(s);
+	if (!(s->hello.features & HELLO_VERIFY))
+		return 0;
+	if (page_digest_init(&digest, &s->core.ram))
+		return err_set(e, -ENOMEM, "verify", "no memory for the page digests");
+	for (uint64_t chunk = 0; chunk < s->core.ram.nr_chunks; chunk++)
+		page_digest_range(&digest, chunk);
+	s->ram_digest = page_digest_total(&digest);
+	page_digest_fini(&digest);
+	return 0;
+}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""kill -9 of either VM, or of the network between them, at random moments of many migrations (--kills, --seed).
+
+Never may two guests run, and one must be able to run wherever its host is still there: by itself, or by
+"godwit vm resume" after owner-unknown. The moments are drawn twice: over the whole migration, and in the
+few milliseconds around the switchover, where the handover is.
+"""
+
+import random
+import time
+
+from harness import Failed, expect, wait_for
+from proxy import Proxy
+
+MEMORY = "32M"
+SETTLED = ("running", "failed", "moved", "owner-unknown", "incoming")
+BEFORE_THE_PAUSE = ("idle", "connect", "manifest", "setup", "pre-copy")
+
+
+class Attempt:
+    """One migration with fresh VMs, to be disturbed at a moment that the seed and the number determine."""
+
+    def __init__(self, stage, number, through_proxy):
+        draw = random.Random(f"{stage.settings.seed}-{number}")
+        self.from_pause = draw.random() < 0.6
+        self.delay = draw.uniform(0, 0.12 if self.from_pause else 0.6)
+        latency = draw.choice(("0", "10ms", "30ms"))
+        sides = {"memory": MEMORY, "device_options": ("--state-size", "1M", "--transition-latency", latency)}
+        self.stage = stage
+        self.source = stage.source(f"source-{number}", dirty_rate="20M", **sides)
+        self.destination = stage.destination(f"destination-{number}", **sides)
+        self.proxy = Proxy(self.destination.incoming) if through_proxy else None
+        self.uri = self.proxy.uri if self.proxy else self.destination.incoming
+
+    def __str__(self):
+        return f"struck {self.delay * 1000:.1f} ms after {'the pause' if self.from_pause else 'the start'}"
+
+    def go(self):
+        """Starts it, and returns at the moment."""
+        self.stage.migrate_start(self.source, self.uri, "--bandwidth", "100M", "--downtime-limit", "500ms")
+        self.source.wait_state("migrating", "moved")
+        if self.from_pause:
+            for event in self.source.watch():
+                if event.get("event") and event.get("phase") not in BEFORE_THE_PAUSE:
+                    break
+        time.sleep(self.delay)  # the random moment itself, not a synchronization
+
+    def settled(self, vm):
+        return wait_for(f"{vm.name} to settle", lambda: vm.state in SETTLED and vm.state, 40)
+
+    def close(self):
+        self.stage.end_processes()
+        if self.proxy:
+            self.proxy.cut()
+
+
+def decide(stage, vm, word):
+    done = stage.run("vm", "--control", vm.control, word, "--other-side-stopped")
+    expect(done.code == 0, f"{vm.name}: {word}: exit code {done.code}: {done.err}")
+
+
+def survives(stage, vm, state):
+    """The VM whose host is left: what its state promises is true. Returns whether the guest lives there."""
+    if state == "owner-unknown":
+        vm.expect_no_guest()
+        decide(stage, vm, "resume")
+        state = vm.wait_state("running")
+    if state == "running":
+        vm.expect_guest()
+        return True
+    vm.expect_no_guest()
+    return False
+
+
+def destination_killed(stage, attempt):
+    attempt.destination.kill()
+    state = attempt.settled(attempt.source)
+    lives = survives(stage, attempt.source, state)
+    expect(lives or state == "moved", f"the source is {state} and has no guest, and nobody else has")
+    return state
+
+
+def source_killed(stage, attempt):
+    attempt.source.kill()
+    state = attempt.settled(attempt.destination)
+    survives(stage, attempt.destination, state)
+    return state
+
+
+def both_alive(stage, attempt):
+    """Both hosts live and cannot reach each other: the states that go together, and who then has the guest."""
+    attempt.proxy.cut()
+    source, destination = attempt.settled(attempt.source), attempt.settled(attempt.destination)
+    ours, theirs = attempt.source.status()["guest"]["running"], attempt.destination.status()["guest"]["running"]
+    expect(not (ours and theirs), f"TWO GUESTS RUN: source {source}, destination {destination}")
+    if source == "owner-unknown" and destination == "running":
+        decide(stage, attempt.source, "discard")
+        attempt.source.expect_no_guest()
+    elif source == "owner-unknown":
+        if destination == "owner-unknown":
+            decide(stage, attempt.destination, "discard")
+        decide(stage, attempt.source, "resume")
+        attempt.source.wait_state("running")
+    elif source == "running" and destination == "owner-unknown":
+        decide(stage, attempt.destination, "discard")
+    ours, theirs = attempt.source.status()["guest"]["running"], attempt.destination.status()["guest"]["running"]
+    expect(ours != theirs, f"source {source}, destination {destination}: {ours + theirs} guests run")
+    (attempt.source if ours else attempt.destination).expect_guest()
+    return f"{source}/{destination}"
+
+
+def many(stage, strike, through_proxy=False):
+    seen = {}
+    for number in range(stage.settings.kills):
+        attempt = Attempt(stage, number, through_proxy)
+        try:
+            attempt.go()
+            state = strike(stage, attempt)
+        except Failed as failed:
+            raise Failed(f"migration {number}, {attempt}: {failed}") from None
+        seen[state] = seen.get(state, 0) + 1
+        attempt.close()
+    print(f"# {stage.settings.kills} migrations ended so: {seen}", flush=True)
+
+
+def case_destination(stage):
+    many(stage, destination_killed)
+
+
+def case_source(stage):
+    many(stage, source_killed)
+
+
+def case_network(stage):
+    many(stage, both_alive, through_proxy=True)
+
+
+for case in (case_destination, case_source, case_network):
+    case.seconds = 3000

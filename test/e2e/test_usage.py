@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line: help, wrong usage, things the system refuses. One sentence each, and the right exit code."""
+
+import os
+import socket
+
+from harness import Skip, as_nobody, expect, expect_sentence
+
+COMMANDS = ("demo", "migrate", "probe", "vm", "device")
+WRONG = [
+    ((), "command"),
+    (("frobnicate",), "frobnicate"),
+    (("demo", "--memory", "64MB"), "--memory"),
+    (("demo", "--memory", "-1"), "--memory"),
+    (("demo", "--transport", "carrier-pigeon"), "--transport"),
+    (("demo", "--channels", "33"), "--channels"),
+    (("demo", "word"), "word"),
+    (("migrate", "tcp:127.0.0.1:1"), "--control"),
+    (("migrate", "--control", "/nowhere"), "URI"),
+    (("migrate", "--control", "/nowhere", "--downtime-limit", "300", "tcp:127.0.0.1:1"), "--downtime-limit"),
+    (("probe",), "URI"),
+    (("device", "--state-size", "1", "x.sock"), "--state-size"),
+    (("device", "--arc-latency", "RUNNING:NOWHERE=1ms", "x.sock"), "--arc-latency"),
+    (("vm", "--dirty-log", "magic"), "--dirty-log"),
+    (("vm", "status"), "--control"),
+    (("vm", "--control", "/nowhere", "resume"), "--other-side-stopped"),
+    (("vm", "--control", "/nowhere", "discard"), "--other-side-stopped"),
+]
+
+
+def case_help(stage):
+    for words in (("--help",), *((command, "--help") for command in COMMANDS)):
+        done = stage.run(*words)
+        expect(done.code == 0 and "usage: godwit" in done.out and not done.err, f"{words}: {done}")
+    for command in COMMANDS:
+        expect("Example:" in stage.run(command, "--help").out, f"{command}: no example")
+    expect(stage.run("--version").out.startswith("godwit "), "no version")
+
+
+def case_wrong_usage(stage):
+    for words, told in WRONG:
+        done = stage.run(*words)
+        expect(done.code == 2, f"{words}: exit code {done.code}")
+        expect_sentence(done.err, told)
+
+
+def case_no_such_control_socket(stage):
+    for words in (("migrate", "--control", stage.path("none"), "tcp:127.0.0.1:1"), ("vm", "--control", stage.path("none"), "status")):
+        done = stage.run(*words)
+        expect(done.code == 1, f"exit code {done.code}")
+        expect_sentence(done.err, "no such socket")
+
+
+def case_control_socket_of_another_program(stage):
+    """One that answers garbage, and one that nobody listens on."""
+    path = stage.path("other.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        process = stage.start("status", "vm", "--control", path, "status", stdout=-1, stderr=-1, text=True)
+        near, _ = listener.accept()
+        with near:
+            near.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+            done = stage.finish(process)
+        expect(done.code == 1, f"exit code {done.code}")
+        expect_sentence(done.err, "no control socket")
+    done = stage.run("vm", "--control", path, "status")
+    expect(done.code == 1, f"exit code {done.code}")
+    expect_sentence(done.err, "nobody listens")
+
+
+def case_bad_device_uris(stage):
+    for uri, told in (("floppy:a", "floppy"), ("vfio-user:/nonexistent/dev.sock", "dev.sock"), ("", "URI"),
+                      ("vfio:/dev/vfio/devices/vfio4095", "vfio4095"), ("vfio:0000:ff:1f.7", "ff:1f.7")):
+        done = stage.run("probe", uri)
+        expect(done.code == 1, f"{uri}: exit code {done.code}")
+        expect_sentence(done.err, told)
+        done = stage.run("vm", "--memory", "16M", "--device", uri)
+        expect(done.code == 1, f"vm with {uri}: exit code {done.code}")
+        expect_sentence(done.err, told)
+
+
+def case_bad_incoming_uris(stage):
+    for uri in ("pigeon:coop", "tcp:127.0.0.1", "tcp:127.0.0.1:99999", "unix:/nonexistent/m.sock", "unix:"):
+        done = stage.run("vm", "--memory", "16M", "--incoming", uri)
+        expect(done.code == 1, f"{uri}: exit code {done.code}")
+        expect_sentence(done.err)
+
+
+def case_address_in_use(stage):
+    first = stage.destination(nr_devices=0)
+    done = stage.run("vm", "--memory", "16M", "--incoming", first.incoming)
+    expect(done.code == 1, f"exit code {done.code}")
+    expect_sentence(done.err, "in use")
+    done = stage.run("vm", "--memory", "16M", "--control", first.control)
+    expect(done.code == 1, f"exit code {done.code}")
+    expect_sentence(done.err, "in use", "listens")
+    first.expect_no_guest()
+
+
+def case_no_permission(stage):
+    """Sockets that may not be made, and one that may not be used."""
+    vm = stage.vm("vm")
+    os.chmod(vm.control, 0o600)
+    os.chmod(stage.dir, 0o755)
+    user = as_nobody()
+    if not user:
+        raise Skip("only root can become another user")
+    try:
+        stage.run("--version", **user)
+    except PermissionError:
+        raise Skip(f"nobody may not run {stage.settings.godwit}") from None
+    done = stage.run("vm", "--control", vm.control, "quit", **user)
+    expect(done.code == 1, f"exit code {done.code}")
+    expect_sentence(done.err, "permission denied")
+    for words in (("vm", "--memory", "16M", "--control", stage.path("new.control")),
+                  ("vm", "--memory", "16M", "--incoming", f"unix:{stage.path('new.sock')}"),
+                  ("device", stage.path("dev.sock"))):
+        done = stage.run(*words, **user)
+        expect(done.code == 1, f"{words}: exit code {done.code}")
+        expect_sentence(done.err, "permission denied")
+    vm.expect_guest()
+
+
+def case_output_that_cannot_be_written(stage):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        process = stage.start("help", "--help", stdout=full, stderr=-1, text=True)
+        done = stage.finish(process)
+    expect(done.code == 1, f"exit code {done.code}")
+    expect_sentence(done.err, "output")
+
+
+def case_probe(stage):
+    uri, _ = stage.device("dev", "--state-size", "2M")
+    probe = stage.run("probe", "--json", "--enter-precopy", uri).report
+    expect(probe["migration_flags"] == ["STOP_COPY", "P2P", "PRE_COPY"], f"{probe['migration_flags']}")
+    expect(len(probe["states"]) == 8, f"{probe['states']}")
+    expect(probe["pci"]["vendor"] == 0x6764, f"{probe['pci']}")
+    expect("precopy" in probe and probe["state"] == "RUNNING", f"{probe}")
+    for text in ("vfio-user", "BAR 0", "MSI-X", "PRE_COPY_P2P"):
+        expect(text in stage.run("probe", uri).out, f"no {text} for people")
+
+
+def case_probe_of_lesser_devices(stage):
+    for option, absent in (("--no-p2p", "P2P"), ("--no-precopy", "PRE_COPY"), ("--no-migration", "STOP_COPY")):
+        uri, _ = stage.device(f"dev{option}", "--state-size", "1M", option)
+        probe = stage.run("probe", "--json", uri).report
+        expect(absent not in probe["migration_flags"], f"{option}: {probe['migration_flags']}")
+    uri, _ = stage.device("plain", "--state-size", "1M", "--no-extension", "--no-dma-log")
+    probe = stage.run("probe", "--json", uri).report
+    expect("dma-log" not in probe["features"], f"{probe['features']}")

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A VM made of two RAM blocks and one writing thread. */
+#include "fake_vm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static int fails(struct fake_vm *vm, struct gw_error *e)
+{
+	if (!vm->countdown || __atomic_sub_fetch(vm->countdown, 1, __ATOMIC_RELAXED) != 0)
+		return 0;
+	if (e && !e->code) {
+		e->code = -EIO;
+		snprintf(e->what, sizeof(e->what), "failed on purpose");
+	}
+	return -EIO;
+}
+
+/* One write of the guest's: which page and what follows from the count alone. Under the lock, as it races by nature. */
+static void write_page(struct fake_vm *vm)
+{
+	uint64_t n = vm->writes++ * 0x9e3779b97f4a7c15ull;
+	unsigned block = n >> 63, page = (n >> 40) % FAKE_PAGES;
+	uint64_t *at = (uint64_t *)((char *)vm->ram[block].hva + page * GW_PAGE_BYTES);
+
+	for (unsigned i = 0; i < GW_PAGE_BYTES / 8; i += 16)
+		at[i] = n + i;
+	vm->log[block][page / 64] |= 1ull << (page % 64);
+}
+
+static void *run(void *arg)
+{
+	struct fake_vm *vm = arg;
+	struct timespec pause = { .tv_nsec = 20000 }; /* the guest's own pace, not a synchronization */
+
+	pthread_mutex_lock(&vm->lock);
+	while (!vm->quit) {
+		if (!vm->running) {
+			pthread_cond_wait(&vm->changed, &vm->lock);
+			continue;
+		}
+		write_page(vm);
+		pthread_mutex_unlock(&vm->lock);
+		nanosleep(&pause, NULL);
+		pthread_mutex_lock(&vm->lock);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return NULL;
+}
+
+static void set_running(struct fake_vm *vm, bool running)
+{
+	int now;
+
+	pthread_mutex_lock(&vm->lock);
+	if (vm->running != running) {
+		now = __atomic_add_fetch(vm->running_vms, running ? 1 : -1, __ATOMIC_SEQ_CST);
+		if (now > __atomic_load_n(vm->most_running, __ATOMIC_SEQ_CST))
+			__atomic_store_n(vm->most_running, now, __ATOMIC_SEQ_CST);
+	}
+	vm->running = running;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+static int vm_pause(void *ctx, struct gw_error *e)
+{
+	if (fails(ctx, e))
+		return -EIO;
+	set_running(ctx, false);
+	return 0;
+}
+
+static int vm_resume(void *ctx, struct gw_error *e)
+{
+	(void)e;
+	set_running(ctx, true);
+	return 0;
+}
+
+static int dirty_start(void *ctx, struct gw_error *e)
+{
+	struct fake_vm *vm = ctx;
+
+	if (fails(vm, e))
+		return -EIO;
+	pthread_mutex_lock(&vm->lock);
+	memset(vm->log, 0, sizeof(vm->log));
+	pthread_mutex_unlock(&vm->lock);
+	return 0;
+}
+
+static int dirty_sync(void *ctx, uint32_t block, uint64_t *bitmap, struct gw_error *e)
+{
+	struct fake_vm *vm = ctx;
+
+	if (fails(vm, e))
+		return -EIO;
+	pthread_mutex_lock(&vm->lock);
+	for (unsigned i = 0; i < FAKE_PAGES / 64; i++)
+		bitmap[i] |= vm->log[block][i];
+	memset(vm->log[block], 0, sizeof(vm->log[block]));
+	pthread_mutex_unlock(&vm->lock);
+	return 0;
+}
+
+static void dirty_stop(void *ctx)
+{
+	(void)ctx;
+}
+
+static ssize_t state_save(void *ctx, void *buf, size_t size, struct gw_error *e)
+{
+	struct fake_vm *vm = ctx;
+
+	if (fails(vm, e))
+		return -EIO;
+	if (size >= sizeof(vm->writes))
+		memcpy(buf, &vm->writes, sizeof(vm->writes));
+	return sizeof(vm->writes);
+}
+
+static int state_load(void *ctx, const void *buf, size_t size, struct gw_error *e)
+{
+	struct fake_vm *vm = ctx;
+
+	if (fails(vm, e))
+		return -EIO;
+	if (size != sizeof(vm->writes))
+		return -EINVAL;
+	memcpy(&vm->writes, buf, size);
+	return 0;
+}
+
+static const struct gw_vm_ops ops = {
+	.size = sizeof(ops),
+	.pause = vm_pause,
+	.resume = vm_resume,
+	.dirty_start = dirty_start,
+	.dirty_sync = dirty_sync,
+	.dirty_stop = dirty_stop,
+	.state_save = state_save,
+	.state_load = state_load,
+};
+
+void fake_vm_open(struct fake_vm *vm, uint32_t flags, uint64_t device_bytes, unsigned seed, int *countdown,
+		  int *running_vms, int *most_running)
+{
+	*vm = (struct fake_vm){ .countdown = countdown, .running_vms = running_vms, .most_running = most_running };
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_cond_init(&vm->changed, NULL);
+	for (unsigned i = 0; i < FAKE_BLOCKS; i++) {
+		snprintf(vm->ram[i].id, sizeof(vm->ram[i].id), "ram%u", i);
+		vm->ram[i].gpa = i * 0x100000000ull;
+		vm->ram[i].size_bytes = FAKE_PAGES * GW_PAGE_BYTES;
+		vm->ram[i].hva = mmap(NULL, vm->ram[i].size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				      -1, 0);
+	}
+	for (unsigned i = 0; i < FAKE_DEVICES; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "dev%u", i);
+		fake_device_open(&vm->devices[i], id, flags, device_bytes, seed + i);
+		vm->devices[i].countdown = countdown;
+		vm->list[i] = vm->devices[i].dev;
+	}
+	vm->vm = (struct gw_vm){
+		.size = sizeof(vm->vm),
+		.name = "fake",
+		.ops = &ops,
+		.ctx = vm,
+		.ram = vm->ram,
+		.nr_ram = FAKE_BLOCKS,
+		.devices = vm->list,
+		.nr_devices = FAKE_DEVICES,
+	};
+	pthread_create(&vm->writer, NULL, run, vm);
+}
+
+void fake_vm_run(struct fake_vm *vm)
+{
+	set_running(vm, true);
+}
+
+bool fake_vm_running(struct fake_vm *vm)
+{
+	bool running;
+
+	pthread_mutex_lock(&vm->lock);
+	running = vm->running;
+	pthread_mutex_unlock(&vm->lock);
+	return running;
+}
+
+uint64_t fake_vm_writes(struct fake_vm *vm)
+{
+	uint64_t writes;
+
+	pthread_mutex_lock(&vm->lock);
+	writes = vm->writes;
+	pthread_mutex_unlock(&vm->lock);
+	return writes;
+}
+
+void fake_vm_close(struct fake_vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->quit = true;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+	pthread_join(vm->writer, NULL);
+	for (unsigned i = 0; i < FAKE_DEVICES; i++)
+		fake_device_close(&vm->devices[i]);
+	for (unsigned i = 0; i < FAKE_BLOCKS; i++)
+		munmap(vm->ram[i].hva, vm->ram[i].size_bytes);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* "godwit device": serves the reference device on a socket, until a signal ends it. */
+#include "command.h"
+#include "ref/device/ref_device.h"
+#include "say.h"
+#include "stop_signals.h"
+#include "units.h"
+
+#include <errno.h>
+#include <godwit/device.h>
+#include <string.h>
+
+struct device_args {
+	uint64_t state_bytes, initial_bytes, latency_ns, read_rate, load_rate, serial;
+	struct text_list arc_latencies;
+	uint32_t no_p2p, no_precopy, no_dma_log, no_migration, no_extension;
+};
+
+#define FIELD(field) .offset = offsetof(struct device_args, field)
+
+static const struct option options[] = {
+	{ .name = "state-size",
+	  .kind = OPTION_SIZE,
+	  FIELD(state_bytes),
+	  .value = "SIZE",
+	  .standard = "64M",
+	  .min = 64ull << 10,
+	  .max = 1ull << 40,
+	  .help = "local memory, all of it state to be moved" },
+	{ .name = "initial-size",
+	  .kind = OPTION_SIZE,
+	  FIELD(initial_bytes),
+	  .value = "SIZE",
+	  .help = "of it that must be loaded before the switchover; 0: its choice" },
+	{ .name = "transition-latency",
+	  .kind = OPTION_DURATION,
+	  FIELD(latency_ns),
+	  .value = "TIME",
+	  .standard = "0",
+	  .max = 3600000000000,
+	  .help = "what every change of the device state takes" },
+	{ .name = "arc-latency",
+	  .kind = OPTION_LIST,
+	  FIELD(arc_latencies),
+	  .value = "FROM:TO=TIME",
+	  .help = "what one of them takes: RUNNING:RUNNING_P2P=20ms" },
+	{ .name = "read-rate",
+	  .kind = OPTION_RATE,
+	  FIELD(read_rate),
+	  .value = "RATE",
+	  .help = "how fast its state can be read (default: no limit)" },
+	{ .name = "load-rate",
+	  .kind = OPTION_RATE,
+	  FIELD(load_rate),
+	  .value = "RATE",
+	  .help = "how fast it takes state (default: no limit)" },
+	{ .name = "serial",
+	  .kind = OPTION_COUNT,
+	  FIELD(serial),
+	  .value = "N",
+	  .standard = "1",
+	  .help = "serial number, stamped on what it writes" },
+	{ .name = "no-p2p", .kind = OPTION_FLAG, FIELD(no_p2p), .help = "without the P2P states" },
+	{ .name = "no-precopy", .kind = OPTION_FLAG, FIELD(no_precopy), .help = "without the pre-copy states" },
+	{ .name = "no-dma-log", .kind = OPTION_FLAG, FIELD(no_dma_log), .help = "without DMA logging" },
+	{ .name = "no-migration", .kind = OPTION_FLAG, FIELD(no_migration), .help = "without migration at all" },
+	{ .name = "no-extension",
+	  .kind = OPTION_FLAG,
+	  FIELD(no_extension),
+	  .help = "plain vfio-user, nothing of godwit's" },
+	{ .name = NULL },
+};
+
+static int find_state(const char *name, size_t length, uint32_t *state)
+{
+	for (*state = 0; *state < GW_NR_STATES; (*state)++) {
+		const char *known = gw_device_state_name(*state);
+
+		if (strlen(known) == length && !memcmp(known, name, length))
+			return 0;
+	}
+	return -EINVAL;
+}
+
+/* "RUNNING:RUNNING_P2P=20ms" */
+static int parse_arc(const char *text, struct ref_device_arc_latency *arc)
+{
+	const char *colon = strchr(text, ':'), *equals = colon ? strchr(colon, '=') : NULL;
+
+	if (!equals || find_state(text, (size_t)(colon - text), &arc->from) ||
+	    find_state(colon + 1, (size_t)(equals - colon - 1), &arc->to))
+		return -EINVAL;
+	return units_parse_duration(equals + 1, &arc->latency_ns);
+}
+
+static int fill_arcs(struct ref_device_options *device, const struct text_list *list)
+{
+	if (list->nr > REF_DEVICE_MAX_ARC_LATENCIES) {
+		say("device: at most %d times --arc-latency", REF_DEVICE_MAX_ARC_LATENCIES);
+		return -EINVAL;
+	}
+	for (device->nr_arc_latencies = 0; device->nr_arc_latencies < list->nr; device->nr_arc_latencies++) {
+		const char *text = list->items[device->nr_arc_latencies];
+
+		if (parse_arc(text, &device->arc_latencies[device->nr_arc_latencies])) {
+			say("device: --arc-latency takes FROM:TO=TIME such as RUNNING:RUNNING_P2P=20ms, not \"%s\"",
+			    text);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static uint32_t without(const struct device_args *args)
+{
+	return (args->no_extension ? REF_DEVICE_NO_EXTENSION : 0) | (args->no_p2p ? REF_DEVICE_NO_P2P : 0) |
+	       (args->no_precopy ? REF_DEVICE_NO_PRECOPY : 0) | (args->no_dma_log ? REF_DEVICE_NO_DMA_LOG : 0) |
+	       (args->no_migration ? REF_DEVICE_NO_MIGRATION : 0);
+}
+
+static int run(const void *data, const struct words *words)
+{
+	const struct device_args *args = data;
+	struct gw_error e = GW_ERROR_NONE;
+	struct ref_device_options device;
+	char error[GW_ERROR_WHAT_BYTES];
+	int stop_fd;
+
+	ref_device_options_init(&device);
+	device.state_bytes = args->state_bytes;
+	if (args->initial_bytes)
+		device.initial_bytes = args->initial_bytes;
+	device.transition_latency_ns = args->latency_ns;
+	device.read_bytes_per_s = args->read_rate;
+	device.load_bytes_per_s = args->load_rate;
+	device.serial = args->serial;
+	device.without = without(args);
+	if (fill_arcs(&device, &args->arc_latencies))
+		return EXIT_WRONG_USAGE;
+
+	stop_fd = stop_signals_open(&e);
+	if (stop_fd < 0) {
+		say_error(&e);
+		return EXIT_FAILED;
+	}
+	if (ref_device_run(words->items[0], &device, stop_fd, error, sizeof(error))) {
+		say("device: %s", error);
+		return EXIT_FAILED;
+	}
+	return EXIT_DONE;
+}
+
+const struct command cmd_device = {
+	.name = "device",
+	.summary = "serve the reference device, over vfio-user",
+	.synopsis = "[OPTION...] SOCKET",
+	.description = "Serves one PCI device with local memory and a DMA engine to vfio-user clients on an AF_UNIX "
+		       "socket, one\n"
+		       "after the other, until a signal ends it. It can be migrated: all eight states, pre-copy, P2P, "
+		       "DMA logging.\n",
+	.example = "  godwit device --state-size 64M --transition-latency 50ms /run/dev0.sock\n",
+	.options = options,
+	.word = "SOCKET",
+	.max_words = 1,
+	.args_bytes = sizeof(struct device_args),
+	.run = run,
+};
