@@ -24,7 +24,8 @@ check: deps
 	@$(MESON_TEST) || true
 	@script/summarize-tests $(BUILD)
 
-lab: deps
+lab:
+	@script/install-deps lab
 	@$(MAKE) --no-print-directory all
 	@test/lab/run $(BUILD)
 

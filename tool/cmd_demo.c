@@ -294,7 +294,7 @@ const struct command cmd_demo = {
 		       "both, each a process of its own; migrates the guest while it works, compares both sides, lets "
 		       "the guest\n"
 		       "check itself, reports, and cleans up. Exit code 0 only if it was completed and verified.\n",
-	.example = "  godwit demo --devices 4 --transition-latency 50ms\n",
+	.example = "  godwit demo --devices 4 --transition-latency 50ms --downtime-limit 1s\n",
 	.options = options,
 	.args_bytes = sizeof(struct demo_args),
 	.run = run,

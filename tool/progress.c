@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-#define BLOCK_COLUMNS 76 /* the widest line of the block */
-#define LINE_EVERY_MS 1000.0
+#define BLOCK_COLUMNS     76 /* the widest line of the block */
+#define MAX_NAMED_DEVICES 4
+#define LINE_EVERY_MS     1000.0
 
 void progress_begin(struct progress_view *view, FILE *out)
 {
@@ -81,16 +82,29 @@ static void show_block(struct progress_view *view, const json_t *progress)
 	view->lines_drawn = (unsigned int)json_array_size(devices) + 4;
 }
 
+/* Each device by its name while that is a line to read, more of them as a sum. */
+static void show_device_bytes(FILE *out, const json_t *devices)
+{
+	uint64_t bytes = 0;
+	const json_t *device;
+	size_t i, nr = json_array_size(devices);
+
+	json_array_foreach(devices, i, device)
+	{
+		bytes += json_u64(device, "bytes");
+		if (nr <= MAX_NAMED_DEVICES)
+			fprintf(out, ", %s %s", json_text(device, "id"), units_size(json_u64(device, "bytes")).s);
+	}
+	if (nr > MAX_NAMED_DEVICES)
+		fprintf(out, ", %zu devices %s", nr, units_size(bytes).s);
+}
+
 static void show_line(struct progress_view *view, const json_t *progress)
 {
-	const json_t *devices = json_object_get(progress, "devices"), *ram = json_object_get(progress, "ram"), *device;
-	size_t i;
-
 	fprintf(view->out, "  %7s  %s, round %llu: RAM %s", units_ms(json_ms(progress, "elapsed_ms")).s,
 		json_text(progress, "phase"), (unsigned long long)json_u64(progress, "round"),
-		units_size(json_u64(ram, "sent_bytes")).s);
-	json_array_foreach(devices, i, device)
-		fprintf(view->out, ", %s %s", json_text(device, "id"), units_size(json_u64(device, "bytes")).s);
+		units_size(json_u64(json_object_get(progress, "ram"), "sent_bytes")).s);
+	show_device_bytes(view->out, json_object_get(progress, "devices"));
 	fprintf(view->out, "; %s, dirty %s; downtime ", units_rate(json_u64(progress, "rate_bytes_per_s")).s,
 		units_rate(json_u64(progress, "dirty_bytes_per_s")).s);
 	show_expected(view->out, progress);

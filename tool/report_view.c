@@ -33,7 +33,8 @@ static const struct part {
 	{ "resume_ms", "resume", "devices and vCPUs start" },
 };
 
-#define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
+#define PART_COLUMNS 27 /* the widest of what, and a blank before the bar */
+#define NR_PARTS     (sizeof(parts) / sizeof(parts[0]))
 
 static void show_outcome(FILE *out, const struct style *style, const json_t *report)
 {
@@ -77,9 +78,11 @@ static void show_downtime(FILE *out, const struct style *style, const json_t *re
 		double ms = json_ms(downtime, parts[i].key);
 		struct style_bar bar = style_chart(style, ms, most);
 
-		fprintf(out, "    %-10s %9.2f ms  %s%-26s%s%s%s%s%s\n", parts[i].name, ms, style_tint(style, TINT_DIM),
-			parts[i].what, style_tint(style, TINT_NONE), bar.s[0] ? " " : "", style_tint(style, TINT_BAR),
-			bar.s, style_tint(style, TINT_NONE));
+		fprintf(out, "    %-10s %9.2f ms  %s%-*s%s", parts[i].name, ms, style_tint(style, TINT_DIM),
+			bar.s[0] ? PART_COLUMNS : 0, parts[i].what, style_tint(style, TINT_NONE));
+		if (bar.s[0])
+			fprintf(out, "%s%s%s", style_tint(style, TINT_BAR), bar.s, style_tint(style, TINT_NONE));
+		fputc('\n', out);
 	}
 }
 
@@ -115,19 +118,25 @@ static struct arcs count_arcs(const json_t *transitions)
 	return arcs;
 }
 
+/* What was not reached, in a migration that was rolled back, is not shown. */
 static void show_device(FILE *out, const json_t *device)
 {
 	struct arcs arcs = count_arcs(json_object_get(device, "transitions"));
 
-	fprintf(out, "  %-12.12s %s before the pause, %s in it, loaded in %s\n", json_text(device, "id"),
-		units_size(json_u64(device, "precopy_bytes")).s, units_size(json_u64(device, "stop_copy_bytes")).s,
-		units_ms(json_ms(device, "load_ms")).s);
+	fprintf(out, "  %-12.12s %s before the pause", json_text(device, "id"),
+		units_size(json_u64(device, "precopy_bytes")).s);
+	if (json_u64(device, "stop_copy_bytes"))
+		fprintf(out, ", %s in it", units_size(json_u64(device, "stop_copy_bytes")).s);
+	if (json_ms(device, "load_ms") > 0)
+		fprintf(out, ", loaded in %s", units_ms(json_ms(device, "load_ms")).s);
+	fputc('\n', out);
 	if (!arcs.slowest)
 		return;
 	fprintf(out, "  %-12s %llu transitions: source %s", "", (unsigned long long)arcs.nr,
 		units_duration(arcs.sum_us[0] * 1000).s);
-	fprintf(out, ", destination %s; slowest %s to %s %s\n", units_duration(arcs.sum_us[1] * 1000).s,
-		json_text(arcs.slowest, "from"), json_text(arcs.slowest, "to"),
+	if (arcs.sum_us[1])
+		fprintf(out, ", destination %s", units_duration(arcs.sum_us[1] * 1000).s);
+	fprintf(out, "; slowest %s to %s %s\n", json_text(arcs.slowest, "from"), json_text(arcs.slowest, "to"),
 		units_duration(json_u64(arcs.slowest, "us") * 1000).s);
 }
 

@@ -69,7 +69,7 @@ struct gw_ram_report {
 	uint64_t sent_pages;  /* with payload */
 	uint64_t zero_pages;  /* sent as a mark */
 	uint64_t rounds;
-	uint64_t bytes_per_s; /* guest RAM gone through per second of the rounds that sent something */
+	uint64_t bytes_per_s; /* guest RAM gone through, zero pages too, per second of all rounds */
 };
 
 /* What the downtime was made of; the parts follow each other, so they add up to the whole. */

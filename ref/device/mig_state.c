@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two tables, states and arcs, and a breadth-first search. The rule for combined transitions is godwit's
- * (doc/architecture.md, "The device state machine is data"); with it the search gives the kernel's answer for
- * every capability set and pair of states.
+ * Two tables, states and arcs, and a breadth-first search. With the rule of mig_state.h the search gives the answer
+ * of the uAPI text for every capability set and pair of states, so no combined transition is written down here.
  */
 #include "ref/device/mig_state.h"
 

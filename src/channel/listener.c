@@ -74,33 +74,41 @@ static int open_tcp(struct listener *listener, struct gw_error *e)
 	return ret ? ret : learn_port(listener);
 }
 
-/* Is the path a socket that nobody listens behind? Only a refusal says so: with a full backlog somebody does. */
-static bool is_stale(const struct sockaddr_un *un)
+static struct sockaddr_un unix_address(const char path[ADDRESS_PATH_BYTES])
 {
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	memcpy(un.sun_path, path, sizeof(un.sun_path));
+	return un;
+}
+
+/* Is the path a socket that nobody listens behind? Only a refusal says so: with a full backlog somebody does. */
+static bool is_stale(const char path[ADDRESS_PATH_BYTES])
+{
+	struct sockaddr_un un = unix_address(path);
 	struct stat st;
 	bool refused;
 	int fd;
 
-	if (lstat(un->sun_path, &st) || !S_ISSOCK(st.st_mode))
+	if (lstat(path, &st) || !S_ISSOCK(st.st_mode))
 		return false;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
-	refused = connect(fd, (const struct sockaddr *)un, sizeof(*un)) && errno == ECONNREFUSED;
+	refused = connect(fd, (const struct sockaddr *)&un, sizeof(un)) && errno == ECONNREFUSED;
 	fd_close(&fd);
 	return refused;
 }
 
 static int open_unix(struct listener *listener, struct gw_error *e)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_un un = unix_address(listener->address.path);
 	struct stat st;
 	int ret = make_socket(listener, AF_UNIX);
 
-	memcpy(un.sun_path, listener->address.path, sizeof(un.sun_path));
 	if (!ret)
 		ret = bind_and_listen(listener, (const struct sockaddr *)&un, sizeof(un));
-	if (ret == -EADDRINUSE && is_stale(&un) && !unlink(un.sun_path))
+	if (ret == -EADDRINUSE && is_stale(un.sun_path) && !unlink(un.sun_path))
 		ret = bind_and_listen(listener, (const struct sockaddr *)&un, sizeof(un));
 	if (!ret && !lstat(un.sun_path, &st)) {
 		listener->path_dev = st.st_dev;
@@ -178,19 +186,22 @@ void listener_shutdown(struct listener *listener)
 		shutdown(listener->fd, SHUT_RDWR);
 }
 
-/* Another listener may have replaced the socket file since. */
+/*
+ * Another listener may have replaced the socket file since, and its file may have got the same number: so ours is the
+ * one that nobody listens behind once our own fd is closed.
+ */
 static bool is_ours(const struct listener *listener)
 {
 	struct stat st;
 
-	return listener->path_ino && !lstat(listener->address.path, &st) && st.st_dev == listener->path_dev &&
-	       st.st_ino == listener->path_ino;
+	return !lstat(listener->address.path, &st) && st.st_dev == listener->path_dev &&
+	       st.st_ino == listener->path_ino && is_stale(listener->address.path);
 }
 
 void listener_close(struct listener *listener)
 {
-	if (is_ours(listener))
+	fd_close(&listener->fd);
+	if (listener->path_ino && is_ours(listener))
 		unlink(listener->address.path);
 	listener->path_ino = 0;
-	fd_close(&listener->fd);
 }

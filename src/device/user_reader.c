@@ -85,6 +85,7 @@ static int take_reply(struct user_conn *c, const struct user_header *header, siz
 			fds->nr = 0;
 		}
 	}
+	user_fds_close(fds);
 	end_reply(c, slot, ret);
 	return ret;
 }

@@ -85,18 +85,41 @@ void page_digest_range(struct page_digest *pd, uint64_t chunk)
 	digest_pages(at.hva, pd->tables[at.block] + at.first_page, at.nr_pages, pd->zero);
 }
 
-uint64_t page_digest_total(const struct page_digest *pd)
+/* The block with the lowest gpa above the last one's; both sides come by the same order whatever their lists' is. */
+static uint32_t next_block(const struct ram *ram, uint32_t last)
+{
+	uint32_t next = ram->nr_blocks;
+
+	for (uint32_t i = 0; i < ram->nr_blocks; i++)
+		if ((last == ram->nr_blocks || ram->blocks[i].gpa > ram->blocks[last].gpa) &&
+		    (next == ram->nr_blocks || ram->blocks[i].gpa < ram->blocks[next].gpa))
+			next = i;
+	return next;
+}
+
+static void add_table(XXH3_state_t *state, const uint64_t *table, uint64_t nr)
 {
 	uint64_t entries[LIMIT_CHUNK_PAGES];
+
+	for (uint64_t done = 0; done < nr;) {
+		uint64_t n = min_u64(nr - done, LIMIT_CHUNK_PAGES);
+
+		for (uint64_t i = 0; i < n; i++)
+			entries[i] = htole64(table[done + i]);
+		XXH3_64bits_update(state, entries, n * sizeof(entries[0]));
+		done += n;
+	}
+}
+
+uint64_t page_digest_total(const struct page_digest *pd)
+{
 	XXH3_state_t state; /* on the stack: XXH3_64bits_reset sets all of it, and it is aligned by its type */
-	struct ram_chunk at;
+	uint32_t block = pd->ram->nr_blocks;
 
 	XXH3_64bits_reset(&state);
-	for (uint64_t chunk = 0; chunk < pd->ram->nr_chunks; chunk++) {
-		ram_chunk_at(pd->ram, chunk, &at);
-		for (uint32_t i = 0; i < at.nr_pages; i++)
-			entries[i] = htole64(pd->tables[at.block][at.first_page + i]);
-		XXH3_64bits_update(&state, entries, at.nr_pages * sizeof(entries[0]));
+	for (uint32_t i = 0; i < pd->ram->nr_blocks; i++) {
+		block = next_block(pd->ram, block);
+		add_table(&state, pd->tables[block], ram_block_pages(pd->ram, block));
 	}
 	return XXH3_64bits_digest(&state);
 }

@@ -29,7 +29,7 @@ void page_digest_runs(struct page_digest *pd, const struct page_run *runs, uint3
 /* Every page of a chunk as it now is in RAM. */
 void page_digest_range(struct page_digest *pd, uint64_t chunk);
 
-/* XXH3-64 of the tables of all blocks in order, each entry little-endian. */
+/* XXH3-64 of the tables of all blocks by ascending gpa, each entry little-endian: the same on both sides. */
 uint64_t page_digest_total(const struct page_digest *pd);
 
 #endif

@@ -249,10 +249,18 @@ void saver_add_to_sync(const struct saver *s, struct sync_result *r)
 	r->nr_destination_arcs = (uint32_t)max_u64(r->nr_destination_arcs, nr_destination);
 }
 
+void saver_open_window(struct saver *s, uint64_t bytes)
+{
+	pthread_mutex_lock(&s->lock);
+	s->window_bytes = bytes;
+	pthread_mutex_unlock(&s->lock);
+	saver_grant(s, bytes);
+}
+
 void saver_grant(struct saver *s, uint64_t bytes)
 {
 	pthread_mutex_lock(&s->lock);
-	s->credit += bytes;
+	s->credit = min_u64(s->credit + min_u64(bytes, s->window_bytes), s->window_bytes);
 	pthread_mutex_unlock(&s->lock);
 	worker_kick(&s->worker);
 }

@@ -36,9 +36,10 @@ struct saver {
 	bool logging;	  /* the device logs its DMA */
 	bool initial_marked;
 
-	pthread_mutex_t lock; /* guards the next two */
+	pthread_mutex_t lock; /* guards the next three */
 	struct parcel *free;
-	uint64_t credit;
+	uint64_t credit; /* never more than window_bytes, whatever is granted */
+	uint64_t window_bytes;
 
 	/* atomic */
 	uint64_t precopy_bytes, stop_copy_bytes;
@@ -63,7 +64,8 @@ void saver_begin_running(struct saver *saver); /* the second step of TAKE_BACK, 
 bool saver_can_precopy(const struct saver *saver);
 void saver_add_to_sync(const struct saver *saver, struct sync_result *result); /* what this device adds */
 
-void saver_grant(struct saver *saver, uint64_t bytes); /* from the control channel's thread */
+void saver_open_window(struct saver *saver, uint64_t bytes); /* what the destination offered with ACCEPT */
+void saver_grant(struct saver *saver, uint64_t bytes);	      /* from the control channel's thread */
 struct device_total saver_total(const struct saver *saver); /* after its last buffer was queued */
 
 #endif

@@ -21,7 +21,7 @@ static void keep(struct gw_source *s, const struct message *m)
 		break;
 	case FRAME_ACCEPT:
 		for (uint32_t i = 0; i < s->core.vm.nr_devices && i < m->accept.nr_devices; i++)
-			saver_grant(&s->savers[i], m->accept.window_bytes[i]);
+			saver_open_window(&s->savers[i], m->accept.window_bytes[i]);
 		break;
 	case FRAME_READY:
 		s->ready = m->ready;

@@ -37,7 +37,8 @@ struct gw_source {
 	bool vcpus_synced; /* since they were paused: they cannot have written more */
 	bool logging;	   /* the vCPUs' log is on */
 	uint64_t last_sync_ns;
-	uint64_t measured_rate;
+	uint64_t measured_rate; /* of the wire */
+	uint64_t rounds_ns, rounds_pages; /* of all rounds with the guest running */
 	uint64_t round_began_bytes;
 	struct round_result round_before; /* the counters when the round began */
 

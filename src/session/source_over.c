@@ -46,6 +46,8 @@ static void round_result(struct gw_source *s, struct round_result *r)
 	r->pages -= s->round_before.pages;
 	r->zero_pages -= s->round_before.zero_pages;
 	r->bytes = r->pages * GW_PAGE_BYTES;
+	s->rounds_ns += r->took_ns;
+	s->rounds_pages += r->pages + r->zero_pages;
 	if (r->took_ns && (moved >= RATE_SAMPLE_BYTES || !s->measured_rate))
 		s->measured_rate = (uint64_t)((double)moved * NS_PER_S / (double)r->took_ns);
 }

@@ -92,7 +92,8 @@ static void report_ram(struct gw_source *s, struct gw_ram_report *ram)
 	}
 	ram->sent_bytes = ram->sent_pages * GW_PAGE_BYTES;
 	ram->rounds = s->engine.round;
-	ram->bytes_per_s = s->measured_rate;
+	if (s->rounds_ns)
+		ram->bytes_per_s = (uint64_t)((double)s->rounds_pages * GW_PAGE_BYTES * NS_PER_S / (double)s->rounds_ns);
 }
 
 static bool same_total(const struct device_total *a, const struct device_total *b)

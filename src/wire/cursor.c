@@ -73,13 +73,22 @@ void wire_get_bytes(struct wire_in *in, void *buf, size_t size_bytes)
 		memset(buf, 0, size_bytes);
 }
 
+/* What no text may hold: it may end up on somebody's terminal. */
+static bool is_control(uint8_t c)
+{
+	return c < 0x20 || c == 0x7f;
+}
+
 void wire_get_text(struct wire_in *in, char *text, size_t size_bytes)
 {
 	size_t length = wire_get_u16(in);
 	const uint8_t *at = length < size_bytes ? take(in, length) : NULL;
 
 	memset(text, 0, size_bytes);
-	if (!at || (length && memchr(at, 0, length))) {
+	for (size_t i = 0; at && i < length; i++)
+		if (is_control(at[i]))
+			at = NULL;
+	if (!at) {
 		in->bad = true;
 		return;
 	}
@@ -156,5 +165,6 @@ void wire_put_text(struct wire_out *out, const char *text)
 		return;
 	}
 	wire_put_u16(out, (uint16_t)length);
-	wire_put_bytes(out, text, length);
+	for (size_t i = 0; i < length; i++)
+		wire_put_u8(out, is_control((uint8_t)text[i]) ? '?' : (uint8_t)text[i]);
 }

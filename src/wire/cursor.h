@@ -30,7 +30,7 @@ uint64_t wire_get_u64(struct wire_in *in);
 void wire_get_bytes(struct wire_in *in, void *buf, size_t size_bytes);
 /* The next bytes where they lie, or NULL if there are not so many (or none are asked for). */
 const uint8_t *wire_get_borrowed(struct wire_in *in, size_t size_bytes);
-/* u16 length, then bytes. Bad if it holds a NUL or does not fit with its end into size_bytes. */
+/* u16 length, then bytes. Bad if it holds a control character or does not fit with its end into size_bytes. */
 void wire_get_text(struct wire_in *in, char *text, size_t size_bytes);
 bool wire_in_ended(const struct wire_in *in); /* read to the last byte, and never bad */
 

@@ -124,15 +124,29 @@ class Vm:
             return None
 
     def wait_state(self, *states, seconds=30):
-        return wait_for(f"{self.name} to be {' or '.join(states)}", lambda: self.state in states and self.state, seconds)
+        what = f"{self.name} to be {' or '.join(states)}"
+        return wait_for(what, lambda: self.state in states and self.state, seconds)
 
     def watch(self):
-        """The events of a migration, as they come; ends with the connection or after the report."""
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(ANSWER_S)
-            s.connect(self.control)
-            s.sendall(b'{"command":"watch"}\n')
-            for line in s.makefile():
+        """The events of the migration that is on or next, as they come; ends after the report."""
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(ANSWER_S)
+        s.connect(self.control)
+        s.sendall(b'{"command":"watch"}\n')
+        lines = s.makefile()
+        expect(json.loads(lines.readline()).get("ok"), f"{self.name}: watch was refused")
+        s.close()  # lines keeps the connection
+        return self.events(lines)
+
+    def events(self, lines):
+        with lines:
+            while True:
+                try:
+                    line = lines.readline()
+                except TimeoutError:
+                    raise Failed(f"{self.name}: no event of a migration for {ANSWER_S} s") from None
+                if not line:
+                    return
                 event = json.loads(line)
                 yield event
                 if event.get("event") == "report":
@@ -194,8 +208,11 @@ class Stage:
 
     def run(self, *words, seconds=60, **more):
         """A godwit command, to its end."""
-        process = subprocess.Popen([str(self.settings.godwit), *map(str, words)], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+        return self.run_program(self.settings.godwit, *words, seconds=seconds, **more)
+
+    def run_program(self, *words, seconds=60, **more):
+        process = subprocess.Popen([*map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, **more)
         self.processes.append(process)
         return self.finish(process, seconds)
 

@@ -74,7 +74,8 @@ def case_bandwidth_is_kept(stage):
 def case_gives_up_after_max_rounds(stage):
     source = stage.source(dirty_rate="400M")
     destination = stage.destination()
-    done = stage.migrate(source, destination.incoming, "--max-rounds", "2", "--bandwidth", "32M", "--downtime-limit", "5ms")
+    done = stage.migrate(source, destination.incoming, "--max-rounds", "2", "--bandwidth", "32M",
+                         "--downtime-limit", "5ms")
     expect(done.code == ROLLED_BACK, f"exit code {done.code}: {done.err}")
     stage.expect_stayed(source, done, "round")
     destination.expect_no_guest()

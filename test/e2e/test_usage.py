@@ -45,7 +45,8 @@ def case_wrong_usage(stage):
 
 
 def case_no_such_control_socket(stage):
-    for words in (("migrate", "--control", stage.path("none"), "tcp:127.0.0.1:1"), ("vm", "--control", stage.path("none"), "status")):
+    none = stage.path("none")
+    for words in (("migrate", "--control", none, "tcp:127.0.0.1:1"), ("vm", "--control", none, "status")):
         done = stage.run(*words)
         expect(done.code == 1, f"exit code {done.code}")
         expect_sentence(done.err, "no such socket")
@@ -120,6 +121,27 @@ def case_no_permission(stage):
         expect(done.code == 1, f"{words}: exit code {done.code}")
         expect_sentence(done.err, "permission denied")
     vm.expect_guest()
+
+
+def case_more_memory_than_there_is(stage):
+    done = stage.run("vm", "--memory", "4T")
+    expect(done.code == 1, f"exit code {done.code}")
+    expect_sentence(done.err, "memory", "RAM")
+
+
+def case_no_space(stage):
+    """A file system on which not one more file, and so no socket, can be made."""
+    script = 'mount -t tmpfs -o nr_inodes=1 full "$1" || exit 77; dir=$1; shift; exec "$@"'
+    full = stage.path("full")
+    full.mkdir()
+    for words in (("vm", "--memory", "16M", "--control", full / "vm.control"),
+                  ("vm", "--memory", "16M", "--incoming", f"unix:{full / 'm.sock'}"), ("device", full / "dev.sock")):
+        command = ["unshare", "-m", "sh", "-c", script, "sh", full, stage.settings.godwit, *words]
+        done = stage.run_program(*command)
+        if done.code == 77 or "unshare" in done.err:
+            raise Skip("no file system can be mounted here")
+        expect(done.code == 1, f"{words}: exit code {done.code}")
+        expect_sentence(done.err, "no space")
 
 
 def case_output_that_cannot_be_written(stage):

@@ -7,6 +7,7 @@
 #include "ref/device/command.h"
 #include "ref/device/cursor.h"
 #include "ref/device/device.h"
+#include "test/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -15,8 +16,6 @@
 
 #define MEMORY_BYTES ((uint64_t)64 << 10)
 #define GUEST_BYTES  ((off_t)64 << 10)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void add_fd(struct request *request, int fd)
 {

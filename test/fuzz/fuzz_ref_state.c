@@ -6,6 +6,7 @@
  */
 #include "ref/device/cursor.h"
 #include "ref/device/device.h"
+#include "test/fuzz/fuzz.h"
 
 #include <stdlib.h>
 
@@ -13,18 +14,14 @@
 #define STREAM_ROOM  ((size_t)80 << 10)
 #define CAPS         (MIG_CAP_STOP_COPY | MIG_CAP_PRE_COPY | MIG_CAP_P2P)
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void load(struct ref_device *dev, const uint8_t *stream, size_t size, size_t bite)
 {
 	uint64_t done_ns;
 
-	if (ref_migration_set(dev, MIG_RESUMING, CAPS))
-		abort();
+	fuzz_check(!ref_migration_set(dev, MIG_RESUMING, CAPS));
 	for (size_t at = 0; at < size; at += bite)
 		ref_migration_write(dev, stream + at, bite < size - at ? bite : size - at, &done_ns);
-	if (ref_migration_set(dev, MIG_RUNNING, CAPS) && ref_migration_state(dev) != MIG_RESUMING)
-		abort();
+	fuzz_check(!ref_migration_set(dev, MIG_RUNNING, CAPS) || ref_migration_state(dev) == MIG_RESUMING);
 }
 
 static void fuzz_stream(struct ref_device *dev, struct cursor *c)
@@ -38,8 +35,7 @@ static void fuzz_edits(struct ref_device *dev, struct cursor *c)
 	uint64_t done_ns;
 	ssize_t size;
 
-	if (!stream || ref_migration_set(dev, MIG_STOP_COPY, CAPS))
-		abort();
+	fuzz_check(stream && !ref_migration_set(dev, MIG_STOP_COPY, CAPS));
 	size = ref_migration_read(dev, stream, STREAM_ROOM, &done_ns);
 	while (size > 0 && c->left >= 3) {
 		size_t at = cursor_u16(c) % (size_t)size;

@@ -22,9 +22,11 @@ static void feed(struct world *world, enum side side, enum event_type type)
 /* A message at any time, but neither one of those that say who has the guest, nor one that says that all is sent. */
 static void make_noise(struct world *world, enum side to)
 {
-	static const uint16_t noise[] = { FRAME_HELLO,	  FRAME_WELCOME,	FRAME_MANIFEST, FRAME_ACCEPT,  FRAME_REFUSE,
-					  FRAME_LOADABLE, FRAME_INITIAL_LOADED, FRAME_GRANT,	FRAME_SUMMARY, FRAME_PING,
-					  FRAME_VM_STATE, FRAME_RAM,		99 };
+	static const uint16_t noise[] = {
+		FRAME_HELLO, FRAME_WELCOME, FRAME_MANIFEST, FRAME_ACCEPT,  FRAME_REFUSE, FRAME_LOADABLE,
+		FRAME_GRANT, FRAME_PING,    FRAME_VM_STATE, FRAME_SUMMARY, FRAME_RAM,	 FRAME_INITIAL_LOADED,
+		UINT16_MAX,
+	};
 	struct entry entry = { .kind = ENTRY_MESSAGE, .side = to, .at_ns = world->now_ns };
 
 	entry.what = noise[rng_between(&world->rng, 0, ARRAY_SIZE(noise) - 1)];

@@ -67,7 +67,7 @@ static void judge_take_back(struct world *world)
 
 static void judge_pause(struct world *world)
 {
-	demand(world, world->loadable_sent || world->any_noise, "the guest is paused after the destination has said LOADABLE");
+	demand(world, world->loadable_sent || world->any_noise, "the guest is paused after LOADABLE only");
 }
 
 /* These are begun while nothing else is under way on their side, but QUIESCE and the pause's ROUND, a pair. */
@@ -124,7 +124,8 @@ static void judge_ended(struct world *world)
 		demand(world, world->source.phase == SOURCE_ENDED, "the source has ended");
 		demand(world, world->source.pending == 0, "nothing is pending at the source");
 		demand(world, !world->sides[SOURCE].open, "the source has closed its end");
-		demand(world, world->sides[SOURCE].finish.outcome == world->source.outcome, "its outcome was published");
+		demand(world, world->sides[SOURCE].finish.outcome == world->source.outcome,
+		       "its outcome was published");
 	}
 	if (is_alive(world, DESTINATION)) {
 		demand(world,
@@ -234,9 +235,9 @@ static void judge_owner(struct world *world)
 	if (is_alive(world, SOURCE) && is_alive(world, DESTINATION))
 		demand(world, here != there, "in the end exactly one side runs the guest");
 	if (is_alive(world, SOURCE) && !is_alive(world, DESTINATION))
-		demand(world, here || source_is(world, GW_COMPLETED), "the destination is dead: the source runs the guest");
+		demand(world, here || source_is(world, GW_COMPLETED), "the destination is dead: the source runs it");
 	if (!is_alive(world, SOURCE) && is_alive(world, DESTINATION))
-		demand(world, there == destination_is(world, GW_COMPLETED), "the source is dead: what was held was run");
+		demand(world, there == destination_is(world, GW_COMPLETED), "the source is dead: what was held runs");
 }
 
 void judge_end(struct world *world)

@@ -8,12 +8,13 @@
 
 #include "base/bits.h"
 
-#define LATENCY_MIN_NS	(50 * NS_PER_US)
-#define LATENCY_MAX_NS	(4 * NS_PER_MS)
-#define NOTICE_MAX_NS	(2 * NS_PER_S) /* longer than the stall: silence may be noticed first */
-#define RESET_ONE_IN	4
-#define SLOW_ONE_IN	20 /* a message takes far longer */
-#define SLOW_MAX_NS	(400 * NS_PER_MS)
+#define LATENCY_MIN_NS (50 * NS_PER_US)
+#define LATENCY_MAX_NS (4 * NS_PER_MS)
+#define NOTICE_MAX_NS  (2 * NS_PER_S) /* longer than the stall: silence may be noticed first */
+#define RESET_ONE_IN   4
+#define SLOW_ONE_IN    20 /* a message takes far longer */
+#define SLOW_MAX_NS    (400 * NS_PER_MS)
+#define ON_THE_WAY     (1u << ENTRY_MESSAGE | 1u << ENTRY_DATA | 1u << ENTRY_START)
 
 static enum side other(enum side side)
 {
@@ -85,9 +86,7 @@ static void lose(struct world *world, enum side to)
 	unsigned i = 0;
 
 	while (i < world->nr_entries) {
-		enum entry_kind kind = world->entries[i].kind;
-
-		if (world->entries[i].side != to || (kind != ENTRY_MESSAGE && kind != ENTRY_DATA && kind != ENTRY_START)) {
+		if (world->entries[i].side != to || !(ON_THE_WAY >> world->entries[i].kind & 1)) {
 			i++;
 			continue;
 		}

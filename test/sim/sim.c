@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_SEEDS 210
+#define DEFAULT_SEEDS 70
 #define MAX_SHOWN     10
 
 /* A seed's configuration is the one at seed modulo how many there are. */
