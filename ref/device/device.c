@@ -37,6 +37,7 @@ int ref_device_init(struct ref_device *dev, const struct ref_device_options *opt
 	ref_irqs_init(&dev->irqs);
 	ret = ref_memory_init(&dev->memory, options->state_bytes);
 	if (!ret) {
+		ref_memory_fill(&dev->memory, options->serial);
 		power_on(dev);
 		ret = ref_engine_start(dev);
 	}
@@ -81,7 +82,7 @@ void ref_device_reset(struct ref_device *dev)
 	pthread_mutex_lock(&dev->lock);
 	ref_engine_hold(dev);
 	ref_migration_reset(dev);
-	ref_memory_clear(&dev->memory);
+	ref_memory_fill(&dev->memory, dev->options->serial);
 	power_on(dev);
 	ref_engine_release(dev);
 	pthread_mutex_unlock(&dev->lock);

@@ -5,6 +5,7 @@
 #include "ref/device/memory.h"
 
 #include "ref/device/bits.h"
+#include "ref/device_registers.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -50,11 +51,12 @@ void ref_memory_fini(struct memory *memory)
 	*memory = (struct memory) { 0 };
 }
 
-void ref_memory_clear(struct memory *memory)
+void ref_memory_fill(struct memory *memory, uint64_t seed)
 {
-	/* A private anonymous page that was dropped comes back as zeroes. */
-	if (madvise(memory->data, memory->size, MADV_DONTNEED))
-		memset(memory->data, 0, memory->size);
+	uint64_t *words = (uint64_t *)memory->data;
+
+	for (uint64_t i = 0; i < memory->size / sizeof(*words); i++)
+		words[i] = refdev_fill_word(seed, i);
 }
 
 void ref_memory_track(struct memory *memory)

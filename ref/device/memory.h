@@ -28,8 +28,11 @@ struct memory {
 int ref_memory_init(struct memory *memory, uint64_t size);
 void ref_memory_fini(struct memory *memory);
 
-/* To zeroes. The engine is held, no session is open. */
-void ref_memory_clear(struct memory *memory);
+/*
+ * What it holds after power-on and after a reset: bytes that follow from the seed and cannot be compressed, so that
+ * the device's state is as large as its memory. The engine is held, no session is open.
+ */
+void ref_memory_fill(struct memory *memory, uint64_t seed);
 
 /* Starts with every block dirty. */
 void ref_memory_track(struct memory *memory);

@@ -65,8 +65,7 @@ static void execute(struct vcpu *v)
 	if (now_ns >= due_ns)
 		pace_spend(&v->pace, work_step(&v->work));
 	else
-		vm_thread_cond_wait_until(&v->ordered, &v->lock,
-					  due_ns < v->next_tick_ns ? due_ns : v->next_tick_ns);
+		vm_thread_cond_wait_until(&v->ordered, &v->lock, due_ns < v->next_tick_ns ? due_ns : v->next_tick_ns);
 }
 
 static void *vcpu_main(void *arg)
@@ -222,7 +221,7 @@ static void threads_counters(void *ctx, struct cpu_counters *counters)
 {
 	struct vcpus *all = ctx;
 
-	*counters = (struct cpu_counters){ 0 };
+	*counters = (struct cpu_counters) { 0 };
 	for (uint32_t i = 0; i < all->config.nr; i++) {
 		struct work *work = &all->cpus[i].work;
 

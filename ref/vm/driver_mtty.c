@@ -15,11 +15,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define STEP_NS	      (10 * NS_PER_MS)
+#define STEP_NS       (10 * NS_PER_MS)
 #define UNREAD_MIN    3
 #define UNREAD_MAX    12 /* of 16; mtty takes a full FIFO for an empty one */
 #define BYTES_AT_ONCE 4
-#define DIVISOR	      1 /* 115200 */
+#define DIVISOR       1 /* 115200 */
 
 struct mtty {
 	struct driver_env env;
@@ -64,7 +64,7 @@ static int mtty_open(void **ctx, const struct driver_env *env, struct gw_error *
 		return vm_error_set(e, -ENOMEM, gw_device_id(env->dev), "no memory for its driver");
 	mtty->env = *env;
 	mtty->id = gw_device_id(env->dev);
-	mtty->registers = (struct mmio){ .dev = env->dev, .region = GW_REGION_BAR0 };
+	mtty->registers = (struct mmio) { .dev = env->dev, .region = GW_REGION_BAR0 };
 	*ctx = mtty;
 	return 0;
 }
@@ -84,9 +84,10 @@ static int mtty_start(void *ctx, struct gw_error *e)
 static void expect(struct mtty *mtty, const char *what, uint8_t found, uint8_t expected)
 {
 	if (found != expected && !mtty->registers.error.code)
-		integrity_fail(mtty->env.integrity, "%s: %s is 0x%02x and must be 0x%02x (step %llu, bytes %llu to %llu)",
-			       mtty->id, what, found, expected, (unsigned long long)mtty->nr_steps,
-			       (unsigned long long)mtty->nr_read, (unsigned long long)mtty->nr_sent);
+		integrity_fail(mtty->env.integrity,
+			       "%s: %s is 0x%02x and must be 0x%02x (step %llu, bytes %llu to %llu)", mtty->id, what,
+			       found, expected, (unsigned long long)mtty->nr_steps, (unsigned long long)mtty->nr_read,
+			       (unsigned long long)mtty->nr_sent);
 }
 
 static void look_at_registers(struct mtty *mtty)
@@ -167,7 +168,7 @@ static void mtty_counters(const void *ctx, struct driver_counters *counters)
 {
 	const struct mtty *mtty = ctx;
 
-	*counters = (struct driver_counters){ .operations = mtty->nr_steps };
+	*counters = (struct driver_counters) { .operations = mtty->nr_steps };
 }
 
 const struct driver_ops driver_mtty_ops = {

@@ -15,16 +15,16 @@
 
 /* The device's area of guest RAM. */
 #define DRIVER_REF_RING_ENTRIES 1024u
-#define DRIVER_REF_RING_BYTES	(DRIVER_REF_RING_ENTRIES * sizeof(struct refdev_record))
+#define DRIVER_REF_RING_BYTES   (DRIVER_REF_RING_ENTRIES * sizeof(struct refdev_record))
 #define DRIVER_REF_BUFFER_BYTES (DRIVER_AREA_BYTES - DRIVER_REF_RING_BYTES)
 
 #define DRIVER_REF_MIN_MEMORY_BYTES 4096 /* of the device: less cannot be cut into places */
 
 struct driver_ref_operations {
-	uint64_t memory_bytes;	/* of the device */
-	uint64_t next;		/* operation in flight, or to be started; all parameters follow from it */
+	uint64_t memory_bytes; /* of the device */
+	uint64_t next;         /* operation in flight, or to be started; all parameters follow from it */
 	uint32_t in_flight;
-	uint64_t rung_ns;	/* when, on this host's clock; does not move */
+	uint64_t rung_ns; /* when, on this host's clock; does not move */
 	_Atomic uint64_t nr_ended;
 };
 
@@ -42,7 +42,7 @@ struct driver_ref {
 	struct driver_ref_operations operations;
 	struct driver_ref_stream stream;
 	uint64_t *words; /* DRIVER_REF_BUFFER_BYTES of scratch */
-	int gave_up;	 /* the device has failed, and that was counted */
+	int gave_up;     /* the device has failed, and that was counted */
 };
 
 void driver_ref_operations_start(struct driver_ref *ref);

@@ -13,8 +13,8 @@
 #include <errno.h>
 #include <xxhash.h>
 
-#define BYTES_PER_S (8u << 20)	     /* slow enough for a pause to meet most operations in flight */
-#define OVERDUE_NS  (20 * NS_PER_S) /* of running here: then the device is asked what became of it */
+#define BYTES_PER_S       (8u << 20)      /* slow enough for a pause to meet most operations in flight */
+#define OVERDUE_NS        (20 * NS_PER_S) /* of running here: then the device is asked what became of it */
 #define ROUND_DOWN(x, to) ((x) / (to) * (to))
 
 enum step { STEP_FILL, STEP_SUM_FILLED, STEP_COPY_OUT, STEP_COPY_IN, STEP_SUM_COPIED, NR_STEPS };
@@ -24,14 +24,14 @@ struct operation {
 	uint32_t code;
 	uint64_t local;
 	uint64_t length_bytes;
-	uint64_t seed;	       /* register: of the pattern or of the checksum */
+	uint64_t seed;         /* register: of the pattern or of the checksum */
 	uint64_t pattern_seed; /* of what local memory or the buffer holds */
 	uint64_t tag;
 };
 
 static const struct step_kind {
 	uint32_t code;
-	uint32_t half;	      /* of local memory: 0 is filled, 1 is copied into */
+	uint32_t half; /* of local memory: 0 is filled, 1 is copied into */
 	void (*before)(struct driver_ref *ref, const struct operation *op);
 	void (*after)(struct driver_ref *ref, const struct operation *op, uint64_t result);
 } kinds[NR_STEPS];
@@ -48,7 +48,7 @@ static struct operation operation_of(const struct driver_ref *ref, uint64_t n)
 	uint64_t pattern_seed = page_pattern_mix(cycle + 2 + kind->half);
 	uint64_t sum_seed = page_pattern_mix(cycle + 4);
 
-	return (struct operation){
+	return (struct operation) {
 		.step = (enum step)(n % NR_STEPS),
 		.code = kind->code,
 		.local = kind->half * half_bytes + place,
@@ -224,5 +224,6 @@ int driver_ref_operations_load(struct driver_ref *ref, struct blob_in *in)
 	operations->in_flight = blob_get_u32(in);
 	atomic_store_explicit(&operations->nr_ended, blob_get_u64(in), memory_order_relaxed);
 	operations->rung_ns = vm_thread_now_ns();
-	return in->bad || operations->in_flight > 1 || operations->memory_bytes < DRIVER_REF_MIN_MEMORY_BYTES ? -EBADMSG : 0;
+	return in->bad || operations->in_flight > 1 || operations->memory_bytes < DRIVER_REF_MIN_MEMORY_BYTES ? -EBADMSG
+													      : 0;
 }

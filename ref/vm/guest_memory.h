@@ -9,8 +9,8 @@
 
 #include <godwit/vm.h>
 
-#define GUEST_MEMORY_MAX_BLOCKS	2
-#define GUEST_MEMORY_HOLE	(3ull << 30)
+#define GUEST_MEMORY_MAX_BLOCKS 2
+#define GUEST_MEMORY_HOLE       (3ull << 30)
 #define GUEST_MEMORY_ABOVE_HOLE (4ull << 30)
 
 struct guest_memory {
@@ -21,7 +21,10 @@ struct guest_memory {
 	struct gw_ram_block blocks[GUEST_MEMORY_MAX_BLOCKS];
 };
 
-#define GUEST_MEMORY_CLOSED { .fd = -1 }
+#define GUEST_MEMORY_CLOSED \
+	{                   \
+		.fd = -1    \
+	}
 
 /* Too little memory in this host is -ENOMEM with the figures, not a process killed later. */
 int guest_memory_open(struct guest_memory *memory, uint64_t size_bytes, struct gw_error *e);

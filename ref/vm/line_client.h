@@ -13,7 +13,7 @@
 #define LINE_CLIENT_OUT_BYTES (4u << 20)
 
 struct line_client {
-	int fd;	      /* owned; -1: free slot */
+	int fd;       /* owned; -1: free slot */
 	int at_end;   /* it sends no more */
 	int gone;     /* to be closed: it hung up, or failed */
 	int watching; /* it wants progress and a report */
@@ -31,7 +31,8 @@ void line_client_close(struct line_client *client);
 /* Reads what is there. */
 void line_client_receive(struct line_client *client);
 
-/* The next line, without its newline, as a string until the next call: 1; 0: none; -EMSGSIZE: too long, no more is read. */
+/* The next line, without its newline, as a string until the next call: 1; 0: none; -EMSGSIZE: too long, no more is
+ * read. */
 int line_client_next(struct line_client *client, char **line);
 
 /* Sends value as one line, now or later. */

@@ -16,7 +16,10 @@ static void note(struct mmio *mmio, const char *what, uint64_t offset, size_t si
 		return;
 	vm_error_set(&mmio->error, ret < 0 ? (int)ret : -EIO, gw_device_id(mmio->dev),
 		     "%s of %zu bytes at 0x%llx of region %u failed: %s", what, size_bytes, (unsigned long long)offset,
-		     mmio->region, ret >= 0 ? "cut short" : cause->code ? cause->what : strerror((int)-ret));
+		     mmio->region,
+		     ret >= 0      ? "cut short"
+		     : cause->code ? cause->what
+				   : strerror((int)-ret));
 }
 
 static void get(struct mmio *mmio, uint64_t offset, void *value, size_t size_bytes)

@@ -4,12 +4,12 @@
 
 #include "ref/vm/vm_thread.h"
 
-#define MAX_BYTES_PER_S 16000000000ull	  /* beyond it no pace is needed, and the product below would overflow */
-#define MAX_LAG_NS	(20 * NS_PER_MS) /* made up for at most; more would be a burst, not a pace */
+#define MAX_BYTES_PER_S 16000000000ull   /* beyond it no pace is needed, and the product below would overflow */
+#define MAX_LAG_NS      (20 * NS_PER_MS) /* made up for at most; more would be a burst, not a pace */
 
 void pace_init(struct pace *pace, uint64_t bytes_per_s)
 {
-	*pace = (struct pace){ .bytes_per_s = bytes_per_s > MAX_BYTES_PER_S ? 0 : bytes_per_s };
+	*pace = (struct pace) { .bytes_per_s = bytes_per_s > MAX_BYTES_PER_S ? 0 : bytes_per_s };
 }
 
 void pace_begin(struct pace *pace, uint64_t now_ns)

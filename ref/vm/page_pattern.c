@@ -2,7 +2,7 @@
 /* What a page of the guest holds. */
 #include "ref/vm/page_pattern.h"
 
-#define WORDS	 (GW_PAGE_BYTES / sizeof(uint64_t))
+#define WORDS     (GW_PAGE_BYTES / sizeof(uint64_t))
 #define INCREMENT 0x9e3779b97f4a7c15ull
 
 uint64_t page_pattern_key(uint64_t seed, uint64_t page, uint64_t pass)

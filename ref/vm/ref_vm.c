@@ -14,7 +14,7 @@
 
 void ref_vm_options_init(struct ref_vm_options *options)
 {
-	*options = (struct ref_vm_options){
+	*options = (struct ref_vm_options) {
 		.name = "godwit",
 		.memory_bytes = 256ull << 20,
 		.nr_vcpus = 2,
@@ -95,7 +95,7 @@ int ref_vm_run(const struct ref_vm_options *options, int stop_fd, struct gw_erro
 	struct {
 		struct machine machine;
 		struct vm_migration migration;
-	} *vm;
+	} * vm;
 	int ret = check_options(options, e);
 
 	if (ret)

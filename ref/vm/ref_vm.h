@@ -10,23 +10,23 @@
 #include <godwit/godwit.h>
 #include <stdint.h>
 
-#define REF_VM_MIN_MEMORY_BYTES	    (16ull << 20)
-#define REF_VM_MAX_VCPUS	    64
-#define REF_VM_DIRTY_BYTES_PER_S    200000000ull
-#define REF_VM_DEVICE_WINDOW_BYTES  0 /* the library's default */
+#define REF_VM_MIN_MEMORY_BYTES    (16ull << 20)
+#define REF_VM_MAX_VCPUS           64
+#define REF_VM_DIRTY_BYTES_PER_S   200000000ull
+#define REF_VM_DEVICE_WINDOW_BYTES 0 /* the library's default */
 
 struct ref_vm_options {
-	const char *name;		  /* of the VM; default "godwit" */
-	uint64_t memory_bytes;		  /* a multiple of 1 MiB; default 256 MiB */
-	uint32_t nr_vcpus;		  /* default 2 */
+	const char *name;      /* of the VM; default "godwit" */
+	uint64_t memory_bytes; /* a multiple of 1 MiB; default 256 MiB */
+	uint32_t nr_vcpus;     /* default 2 */
 	uint32_t nr_devices;
-	uint64_t dirty_bytes_per_s;	  /* all vCPUs together; 0: as fast as they can */
-	uint64_t seed;			  /* of everything the guest writes; a guest that comes brings its own */
-	uint64_t device_window_bytes;	  /* gw_limits.device_window_bytes of an incoming migration */
+	uint64_t dirty_bytes_per_s;              /* all vCPUs together; 0: as fast as they can */
+	uint64_t seed;                           /* of everything the guest writes; a guest that comes brings its own */
+	uint64_t device_window_bytes;            /* gw_limits.device_window_bytes of an incoming migration */
 	const char *device_uris[GW_MAX_DEVICES]; /* get the ids dev0, dev1, ... */
-	const char *incoming_uri;	  /* NULL: a guest starts here; else one is awaited */
-	const char *control_path;	  /* NULL: no control socket */
-	int log_mode;			  /* GW_PROCESS_LOG_* */
+	const char *incoming_uri;                /* NULL: a guest starts here; else one is awaited */
+	const char *control_path;                /* NULL: no control socket */
+	int log_mode;                            /* GW_PROCESS_LOG_* */
 
 	/* May be NULL. Called once, when the guest runs (uri NULL) or the VM listens for one. */
 	void (*ready)(void *ctx, const char *incoming_uri);

@@ -92,14 +92,10 @@ static const struct command {
 	int (*run)(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e);
 	enum vm_command_effect effect; /* if it went well */
 } commands[] = {
-	{ "status", run_status, VM_EFFECT_NONE },
-	{ "migrate", run_migrate, VM_EFFECT_WATCH },
-	{ "watch", run_watch, VM_EFFECT_WATCH },
-	{ "cancel", run_cancel, VM_EFFECT_NONE },
-	{ "check", run_check, VM_EFFECT_NONE },
-	{ "resume", run_resume, VM_EFFECT_NONE },
-	{ "discard", run_discard, VM_EFFECT_NONE },
-	{ "quit", run_quit, VM_EFFECT_QUIT },
+	{ "status", run_status, VM_EFFECT_NONE },   { "migrate", run_migrate, VM_EFFECT_WATCH },
+	{ "watch", run_watch, VM_EFFECT_WATCH },    { "cancel", run_cancel, VM_EFFECT_NONE },
+	{ "check", run_check, VM_EFFECT_NONE },     { "resume", run_resume, VM_EFFECT_NONE },
+	{ "discard", run_discard, VM_EFFECT_NONE }, { "quit", run_quit, VM_EFFECT_QUIT },
 };
 
 static const struct command *find_command(const char *name)

@@ -12,12 +12,12 @@
 
 enum vm_state {
 	VM_RUNNING = 0,
-	VM_INCOMING,	  /* waits for a guest */
+	VM_INCOMING, /* waits for a guest */
 	VM_MIGRATING,
 	VM_RECEIVING,
-	VM_MOVED,	  /* completed; the guest is elsewhere */
+	VM_MOVED,         /* completed; the guest is elsewhere */
 	VM_OWNER_UNKNOWN, /* paused here until someone decides */
-	VM_FAILED,	  /* an incoming migration failed; there is no guest */
+	VM_FAILED,        /* an incoming migration failed; there is no guest */
 };
 const char *vm_state_name(enum vm_state state);
 
@@ -25,12 +25,12 @@ enum vm_migration_news { VM_NEWS_NONE, VM_NEWS_PROGRESS, VM_NEWS_ENDED };
 
 struct vm_migration {
 	const struct gw_vm *vm;
-	enum vm_state state;		    /* as of the last news */
-	struct gw_source *source;	    /* one of the two while a migration is on, or not decided */
+	enum vm_state state;      /* as of the last news */
+	struct gw_source *source; /* one of the two while a migration is on, or not decided */
 	struct gw_destination *destination;
 	pthread_t waiter;
-	int waiting;  /* the waiter runs */
-	int event_fd; /* readable: ask for the news */
+	int waiting;             /* the waiter runs */
+	int event_fd;            /* readable: ask for the news */
 	struct gw_report report; /* of the last one that ended */
 };
 

@@ -30,7 +30,7 @@ struct work {
 
 	/* The state. Pass p writes version p; pass 1 is the filling at the start. */
 	uint64_t pass;
-	uint64_t position;	/* pages of this pass written */
+	uint64_t position;      /* pages of this pass written */
 	uint64_t nr_used_pages; /* of the free ones */
 	_Atomic uint64_t pages_written;
 	_Atomic uint64_t pages_checked;

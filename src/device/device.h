@@ -9,6 +9,7 @@
 
 #include <godwit/device.h>
 #include <godwit/report.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define DEVICE_URI_BYTES 512
@@ -20,6 +21,7 @@ struct gw_device {
 	void *ctx;		  /* the back end's own, ended by ops.close */
 	struct gw_device_info info; /* asked once, when the device was opened */
 	uint32_t state;		    /* last known, atomic */
+	bool load_failed;	    /* a write of this loading session failed: only a reset may end it */
 };
 
 /* How long each arc of a walk took, in order. Arcs that no longer fit are not kept. */
@@ -27,6 +29,9 @@ struct arc_log {
 	struct gw_arc_time arcs[GW_MAX_ARCS];
 	uint32_t nr;
 };
+
+/* The mean of what is in the log; 0: nothing. What an arc of this device may be expected to take. */
+uint64_t arc_log_mean_ns(const struct arc_log *log);
 
 /*
  * Makes a device of a back end. ctx becomes the device's if it succeeds, and stays the caller's if not. Claims of
@@ -44,7 +49,8 @@ const struct gw_device_info *device_info(const struct gw_device *dev);
  * An arc that fails ends the walk with its error, after the recovery that the uAPI's text describes: ask where the
  * device is, go back to the state it came from (STOP, where that one has a data session), or reset it; a loading
  * session has no way back but the reset. The error tells what came of it.
- * -EINVAL: no such way for this device; -ENODEV: it is in ERROR; -ESTALE: its data session is gone.
+ * -EINVAL: no such way for this device; -ENODEV: it is in ERROR; -ESTALE: its data session is gone, or what was
+ * loaded was not taken (drivers are known that let such a session end as if all were well).
  */
 int device_walk(struct gw_device *dev, uint32_t to, struct arc_log *log, struct gw_error *e);
 

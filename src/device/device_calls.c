@@ -37,11 +37,16 @@ GW_EXPORT ssize_t gw_device_data_read(struct gw_device *dev, void *buf, size_t s
 
 GW_EXPORT ssize_t gw_device_data_write(struct gw_device *dev, const void *buf, size_t size_bytes, struct gw_error *e)
 {
+	ssize_t n;
+
 	if (!dev->info.migration_flags)
 		return lacks(dev, "migration", e);
 	if (!buf || !size_bytes)
 		return bad_argument(dev, "there is no device state to be written", e);
-	return dev->ops.data_write(dev->ctx, buf, size_bytes, e);
+	n = dev->ops.data_write(dev->ctx, buf, size_bytes, e);
+	if (n < 0)
+		dev->load_failed = true;
+	return n;
 }
 
 GW_EXPORT int gw_device_precopy_info(struct gw_device *dev, struct gw_precopy_info *info, struct gw_error *e)

@@ -77,8 +77,10 @@ GW_EXPORT int gw_device_reset(struct gw_device *dev, struct gw_error *e)
 	if (!dev->info.migration_flags)
 		return dev->ops.reset(dev->ctx, e);
 	ret = device_reset_to_running(&dev->ops, dev->ctx, dev->id, e);
-	if (!ret)
+	if (!ret) {
 		set_state(dev, GW_STATE_RUNNING);
+		dev->load_failed = false;
+	}
 	return ret;
 }
 
@@ -102,6 +104,7 @@ static int step(struct gw_device *dev, uint32_t from, uint32_t to, struct arc_lo
 	if (ret)
 		return ret;
 	set_state(dev, to);
+	dev->load_failed = false;
 	if (log && log->nr < GW_MAX_ARCS)
 		log->arcs[log->nr++] = (struct gw_arc_time){
 			.from = (uint8_t)from,
@@ -174,8 +177,12 @@ static int locate(struct gw_device *dev, uint32_t to, uint32_t *at, struct gw_er
 	enum device_session had = device_state_session(before);
 	int ret = gw_device_state_get(dev, at, e);
 
-	if (ret || device_state_session(*at) == had)
+	if (ret)
 		return ret;
+	if (*at == GW_STATE_RESUMING && to != *at && dev->load_failed)
+		return err_set(e, -ESTALE, dev->id, "the device did not take its state; only a reset leaves RESUMING");
+	if (device_state_session(*at) == had)
+		return 0;
 	if (had == SESSION_LOAD || (had == SESSION_SAVE && device_state_session(to) == SESSION_SAVE))
 		return err_set(e, -ESTALE, dev->id, "the device went from %s to %s by itself: its data session is void",
 			       device_state_name(before), device_state_name(*at));
@@ -203,4 +210,13 @@ int device_walk(struct gw_device *dev, uint32_t to, struct arc_log *log, struct 
 GW_EXPORT int gw_device_state_set(struct gw_device *dev, uint32_t state, struct gw_error *e)
 {
 	return device_walk(dev, state, NULL, e);
+}
+
+uint64_t arc_log_mean_ns(const struct arc_log *log)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < log->nr; i++)
+		sum += log->arcs[i].ns;
+	return log->nr ? sum / log->nr : 0;
 }

@@ -16,14 +16,25 @@
 #define GROUP_FOLDER "/dev/vfio/"
 
 /* In a shape "x" stands for a hexadecimal digit, "o" for an octal one, all else for itself. */
+static bool fits(char c, char shape)
+{
+	switch (shape) {
+	case 'x':
+		return isxdigit((unsigned char)c);
+	case 'o':
+		return c >= '0' && c <= '7';
+	default:
+		return c == shape;
+	}
+}
+
 static bool has_shape(const char *text, const char *shape)
 {
-	for (; *shape; text++, shape++) {
-		if (*shape == 'x' ? !isxdigit((unsigned char)*text) :
-		    *shape == 'o' ? *text < '0' || *text > '7' : *text != *shape)
-			return false;
+	while (*shape && fits(*text, *shape)) {
+		text++;
+		shape++;
 	}
-	return !*text;
+	return !*text && !*shape;
 }
 
 static const struct shape {

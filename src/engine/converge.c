@@ -82,6 +82,7 @@ enum verdict converge_decide(struct converge *converge, uint64_t round, bool may
 			     const struct estimate *estimate, struct gw_error *e)
 {
 	bool hopeless = estimate_floor_ns(estimate) > converge->downtime_limit_ns;
+	bool last;
 
 	if (!round)
 		return VERDICT_ROUND;
@@ -92,9 +93,8 @@ enum verdict converge_decide(struct converge *converge, uint64_t round, bool may
 		converge->waited_rounds = round;
 		return VERDICT_ROUND;
 	}
-	if (fits(converge, sync, estimate) && !worth_a_round(converge, sync, estimate))
-		return VERDICT_SWITCH;
-	if (converge->max_rounds && round - converge->waited_rounds >= converge->max_rounds)
-		return give_up_rounds(converge, round, sync, estimate, e);
-	return VERDICT_ROUND;
+	last = converge->max_rounds && round - converge->waited_rounds >= converge->max_rounds;
+	if (fits(converge, sync, estimate))
+		return !last && worth_a_round(converge, sync, estimate) ? VERDICT_ROUND : VERDICT_SWITCH;
+	return last ? give_up_rounds(converge, round, sync, estimate, e) : VERDICT_ROUND;
 }

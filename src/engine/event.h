@@ -72,7 +72,7 @@ struct sync_result {
 	uint64_t dirty_bytes_per_s;  /* newly dirtied since the last sync */
 	uint64_t device_bytes;	     /* state still to come from devices, as far as known */
 	uint64_t untracked_bytes;    /* RAM that the last sync will add whatever happens (devices without a log) */
-	uint64_t source_arc_ns;	     /* the slowest arc of any device seen here so far */
+	uint64_t source_arc_ns;	     /* an arc of the slowest device, by the mean of those seen here */
 	uint64_t bytes_per_s;	     /* measured rate of the wire; 0: nothing measured yet */
 	uint32_t nr_source_arcs;     /* arcs on the slowest device's way still ahead here (P2P, STOP_COPY) */
 	uint32_t nr_destination_arcs; /* and there (out of RESUMING, P2P, RUNNING) */

@@ -33,8 +33,7 @@ static void compose_loadable(struct gw_destination *d, const struct action *a, s
 	(void)a;
 	m->loadable.nr_devices = d->nr_loaders;
 	for (uint32_t i = 0; i < d->nr_loaders; i++)
-		for (uint32_t k = 0; k < d->loaders[i].arcs.nr; k++)
-			m->loadable.arc_ns[i] = max_u64(m->loadable.arc_ns[i], d->loaders[i].arcs.arcs[k].ns);
+		m->loadable.arc_ns[i] = min_u64(arc_log_mean_ns(&d->loaders[i].arcs), LIMIT_DURATION_NS);
 }
 
 static void compose_ready(struct gw_destination *d, const struct action *a, struct message *m)

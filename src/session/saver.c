@@ -73,13 +73,9 @@ void saver_fini(struct saver *s)
 
 static int walk(struct saver *s, uint32_t to, struct gw_error *e)
 {
-	uint32_t before = s->arcs.nr;
 	int ret = device_walk(s->dev, to, &s->arcs, e);
-	uint64_t slowest = s->slowest_arc_ns;
 
-	for (uint32_t i = before; i < s->arcs.nr; i++)
-		slowest = max_u64(slowest, s->arcs.arcs[i].ns);
-	__atomic_store_n(&s->slowest_arc_ns, slowest, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->mean_arc_ns, arc_log_mean_ns(&s->arcs), __ATOMIC_RELAXED);
 	__atomic_store_n(&s->state, device_state(s->dev), __ATOMIC_RELAXED);
 	if (device_state_session(device_state(s->dev)) != SESSION_SAVE)
 		s->stream = STREAM_NONE; /* also where a failed arc and its recovery have left it */
@@ -240,7 +236,7 @@ void saver_add_to_sync(const struct saver *s, struct sync_result *r)
 	uint32_t nr_source = has_p2p(s) ? 2 : 1, nr_destination = has_p2p(s) ? 3 : 2;
 
 	r->device_bytes += __atomic_load_n(&s->remaining_bytes, __ATOMIC_RELAXED);
-	r->source_arc_ns = max_u64(r->source_arc_ns, __atomic_load_n(&s->slowest_arc_ns, __ATOMIC_RELAXED));
+	r->source_arc_ns = max_u64(r->source_arc_ns, __atomic_load_n(&s->mean_arc_ns, __ATOMIC_RELAXED));
 	r->initial_pending += __atomic_load_n(&s->initial_pending, __ATOMIC_RELAXED);
 	r->sizes_unknown += !__atomic_load_n(&s->sizes_known, __ATOMIC_RELAXED);
 	if (!s->logging)

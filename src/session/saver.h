@@ -44,7 +44,7 @@ struct saver {
 	/* atomic */
 	uint64_t precopy_bytes, stop_copy_bytes;
 	uint64_t remaining_bytes;
-	uint64_t slowest_arc_ns;
+	uint64_t mean_arc_ns; /* of the arcs made so far */
 	uint32_t sizes_known;
 	uint32_t initial_pending; /* initial bytes not yet acknowledged as loaded */
 	uint32_t state;		  /* last known, for progress */

@@ -46,7 +46,7 @@ struct message_accept {
 /* Every device is in RESUMING, memory is there: from now on the source may pause the guest. */
 struct message_loadable {
 	uint32_t nr_devices;
-	uint64_t arc_ns[GW_MAX_DEVICES]; /* the slowest arc of the device seen here so far, for the estimate */
+	uint64_t arc_ns[GW_MAX_DEVICES]; /* the mean of the device's arcs seen here so far, for the estimate */
 };
 
 struct message_grant {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A TCP relay between two VMs that can change what passes and be cut, also right before a frame; a peer of one's own."""
+"""A TCP relay between two VMs that can change what passes or be cut, also right before a frame; a false peer."""
 
 import ctypes
 import socket

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -110,7 +111,8 @@ static void use_migration(struct gw_device *dev)
 static void use(struct gw_device *dev)
 {
 	uint8_t *guest = calloc(1, GUEST_BYTES);
-	struct gw_dma_map map = { .iova = GUEST_IOVA, .size_bytes = GUEST_BYTES, .hva = guest, .fd = -1, .prot = 3 };
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	struct gw_dma_map map = { .iova = GUEST_IOVA, .size_bytes = GUEST_BYTES, .hva = guest, .fd = fd, .prot = 3 };
 	struct gw_region_info region;
 	struct gw_irq_info irq;
 	uint8_t *buf = malloc(64);
@@ -118,12 +120,15 @@ static void use(struct gw_device *dev)
 	gw_device_dma_map(dev, &map, NULL);
 	gw_device_region_info(dev, 0, &region, NULL);
 	gw_device_irq_info(dev, 0, &irq, NULL);
+	gw_device_irq_set(dev, 0, 0, 1, &fd, NULL);
 	fuzz_check(gw_device_region_read(dev, 0, 0, buf, 64, NULL) <= 64);
 	fuzz_check(gw_device_region_write(dev, 0, 0, buf, 64, NULL) <= 64);
 	use_migration(dev);
 	gw_device_dma_unmap(dev, GUEST_IOVA, GUEST_BYTES, NULL);
 	gw_device_reset(dev, NULL);
 	gw_device_close(dev);
+	if (fd >= 0)
+		close(fd);
 	free(buf);
 	free(guest);
 }

@@ -100,7 +100,7 @@ static bool take_back(struct world *world)
 
 	if (source->busy & ~BIT(ACTION_TAKE_BACK))
 		return false;
-	source->vcpus = true;
+	source->vcpus = world->resumed = true;
 	source->dma = world->config->nr_devices > 0;
 	world->logging = false;
 	return true;

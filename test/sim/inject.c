@@ -16,6 +16,8 @@ static void feed(struct world *world, enum side side, enum event_type type)
 {
 	struct event event = { .type = type, .error.code = type == EVENT_FAULT ? -EIO : 0 };
 
+	if (world->sides[side].nr_finished) /* a cancel then is a decision of the user's, who looks first */
+		return;
 	world_feed(world, side, &event);
 }
 

@@ -54,6 +54,7 @@ static void judge_run(struct world *world)
 	demand(world, world->commit_sent || world->user_decided, "the destination runs after COMMIT or a take-over");
 	demand(world, !world->failed_sent, "the destination does not run after it has given the guest back");
 	demand(world, world->loaded, "the destination runs a guest that is loaded");
+	demand(world, !world->resumed, "the destination does not run a guest that has run on at the source since");
 	demand(world, !memcmp(source->pages, destination->pages, sizeof(source->pages)), "RAM came whole");
 	demand(world, !memcmp(source->devices, destination->devices, sizeof(source->devices)), "devices came whole");
 	demand(world, !source->dma, "no device of the source may DMA when the destination runs");
@@ -219,7 +220,7 @@ static bool decide(struct world *world)
 		decide_both_unknown(world);
 	else if (here && !world->sides[DESTINATION].vcpus)
 		tell(world, SOURCE, EVENT_TAKE_BACK);
-	else if (there && world->sides[SOURCE].vcpus)
+	else if (there && world->resumed)
 		tell(world, DESTINATION, EVENT_CANCEL);
 	else if (there)
 		tell(world, DESTINATION, EVENT_TAKE_OVER);

@@ -107,6 +107,7 @@ struct world {
 	bool loadable_sent, ready_sent, commit_sent, failed_sent;
 	bool any_lost, any_noise;
 	bool user_decided;
+	bool resumed; /* the source took the guest back: what the destination holds is of the past */
 
 	/* what is to go wrong, and did */
 	enum mode mode;

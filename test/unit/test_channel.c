@@ -12,16 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #define BIG_BYTES (8u << 20) /* more than any socket buffer */
 
-/* Returns a fresh URI for a listener: a free TCP port, or a path in a directory of its own. */
+/* An address for a listener: any free TCP port, or a path in a directory of its own. */
 struct place {
 	char dir[32];
 	struct address address;
@@ -313,92 +310,6 @@ static void a_shut_channel_does_not_connect(void **state)
 	assert_int_equal(channel.fd, -1);
 }
 
-struct accept {
-	struct listener *listener;
-	struct channel channel;
-	int ret;
-};
-
-static void *run_accept(void *arg)
-{
-	struct accept *accept = arg;
-
-	accept->ret = listener_accept(accept->listener, &accept->channel, NULL);
-	return NULL;
-}
-
-static void a_waiting_accept_is_woken(void **state)
-{
-	struct pair *p = *state;
-	struct accept accept = { .listener = &p->listener };
-	pthread_t thread;
-
-	channel_init(&accept.channel, "accepted");
-	assert_int_equal(pthread_create(&thread, NULL, run_accept, &accept), 0);
-	listener_shutdown(&p->listener);
-	pthread_join(thread, NULL);
-	assert_int_equal(accept.ret, -ECANCELED);
-	assert_int_equal(listener_accept(&p->listener, &accept.channel, NULL), -ECANCELED);
-	channel_close(&accept.channel);
-}
-
-static void the_real_port_is_told(void **state)
-{
-	struct pair *p = *state;
-	char uri[ADDRESS_URI_BYTES];
-	struct address address;
-
-	assert_int_equal(address_parse(&address, listener_uri(&p->listener, uri, sizeof(uri)), NULL), 0);
-	assert_int_equal(address.kind, ADDRESS_TCP);
-	assert_int_not_equal(address.port, 0);
-}
-
-static void a_stale_socket_is_replaced_and_a_live_one_is_not(void **state)
-{
-	struct gw_error e = GW_ERROR_NONE;
-	struct listener first, second;
-	struct place place;
-	struct stat st;
-
-	place_open(&place, ADDRESS_UNIX);
-	assert_int_equal(listener_open(&first, &place.address, NULL), 0);
-	assert_int_equal(listener_open(&second, &place.address, &e), -EADDRINUSE);
-	assert_non_null(strstr(e.what, "is in use"));
-
-	close(first.fd); /* as a process that was killed: the file stays */
-	first.fd = -1;
-	assert_int_equal(lstat(place.address.path, &st), 0);
-	assert_int_equal(listener_open(&second, &place.address, NULL), 0);
-	listener_close(&first); /* the file is not its own any more */
-	assert_int_equal(lstat(place.address.path, &st), 0);
-	listener_close(&second);
-	assert_int_not_equal(lstat(place.address.path, &st), 0);
-	place_close(&place);
-}
-
-static void a_file_that_is_no_socket_is_left_alone(void **state)
-{
-	struct listener listener;
-	struct place place;
-
-	place_open(&place, ADDRESS_UNIX);
-	fclose(fopen(place.address.path, "w"));
-	assert_int_equal(listener_open(&listener, &place.address, NULL), -EADDRINUSE);
-	assert_int_equal(unlink(place.address.path), 0);
-	place_close(&place);
-}
-
-static void a_taken_port_is_said(void **state)
-{
-	struct pair *p = *state;
-	struct gw_error e = GW_ERROR_NONE;
-	struct listener listener;
-
-	assert_int_equal(listener_open(&listener, &p->listener.address, &e), -EADDRINUSE);
-	assert_non_null(strstr(e.what, p->listener.address.uri));
-	listener_close(&listener);
-}
-
 #define TCP(test)  cmocka_unit_test_setup_teardown(test, pair_setup_tcp, pair_teardown)
 #define UNIX(test) cmocka_unit_test_setup_teardown(test, pair_setup_unix, pair_teardown)
 #define BOTH(test) TCP(test), UNIX(test)
@@ -414,13 +325,8 @@ int main(void)
 		BOTH(shutdown_wakes_and_stays),
 		BOTH(shutdown_hides_what_had_come),
 		BOTH(a_shut_channel_does_not_connect),
-		BOTH(a_waiting_accept_is_woken),
-		TCP(the_real_port_is_told),
-		TCP(a_taken_port_is_said),
 		cmocka_unit_test(nobody_there_is_said),
 		cmocka_unit_test(a_full_backlog_ends_at_the_deadline),
-		cmocka_unit_test(a_stale_socket_is_replaced_and_a_live_one_is_not),
-		cmocka_unit_test(a_file_that_is_no_socket_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,7 @@ static void switches_when_all_is_there(void **state)
 	struct sync_result sync = sample;
 	struct gw_error e;
 
+	sync.dirty_bytes_per_s = GIB; /* a round more would not make it better */
 	assert_int_equal(decide(&converge, 0, true, &sync, &e), VERDICT_ROUND); /* the first round sends all */
 	assert_int_equal(decide(&converge, 1, false, &sync, &e), VERDICT_ROUND);
 	sync.initial_pending = 1;
@@ -87,6 +88,25 @@ static void switches_when_all_is_there(void **state)
 	sync.dirty_bytes += MIB;
 	assert_int_equal(decide(&converge, 5, true, &sync, &e), VERDICT_ROUND); /* 300.5 ms */
 	assert_int_equal(e.code, 0);
+}
+
+/* Within the limit, and a guest that dirties little: a few rounds more are cheap, and shorten the downtime. */
+static void polishes_while_rounds_are_cheap(void **state)
+{
+	struct converge converge = { .downtime_limit_ns = LIMIT_NS };
+	struct converge last = { .downtime_limit_ns = LIMIT_NS, .max_rounds = 1 };
+	struct converge done = { .downtime_limit_ns = LIMIT_NS };
+	struct sync_result sync = sample, clean = sample;
+	unsigned round = 1;
+	struct gw_error e;
+
+	while (decide(&converge, round, true, &sync, &e) == VERDICT_ROUND)
+		round++;
+	assert_int_equal(round, 5); /* not for ever */
+	assert_int_equal(e.code, 0);
+	assert_int_equal(decide(&last, 1, true, &sync, &e), VERDICT_SWITCH); /* it fits, so it is no failure */
+	clean.dirty_bytes = clean.device_bytes = 0;
+	assert_int_equal(decide(&done, 1, true, &clean, &e), VERDICT_SWITCH);
 }
 
 /* No RAM is dirty and no rate was measured: more rounds would not measure one. */
@@ -145,6 +165,7 @@ int main(void)
 		cmocka_unit_test(estimate_adds_up),
 		cmocka_unit_test(estimate_does_not_wrap),
 		cmocka_unit_test(switches_when_all_is_there),
+		cmocka_unit_test(polishes_while_rounds_are_cheap),
 		cmocka_unit_test(switches_without_a_rate_when_none_can_be_had),
 		cmocka_unit_test(gives_up_after_the_last_round),
 		cmocka_unit_test(gives_up_when_rounds_cannot_help),

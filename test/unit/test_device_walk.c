@@ -28,6 +28,7 @@ struct fake {
 	uint32_t left_in;	/* and leaves the device there; NEVER: where it was */
 	int get_fails;		/* -errno of every GET */
 	int reset_fails;
+	uint32_t write_fails;
 	uint32_t reset_keeps;	/* a reset leaves the state as it is */
 	uint32_t nr_sets, nr_resets, nr_closes;
 	uint32_t sets[64];
@@ -90,7 +91,9 @@ static ssize_t fake_read(void *ctx, void *buf, size_t size_bytes, struct gw_erro
 
 static ssize_t fake_write(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e)
 {
-	return (ssize_t)size_bytes;
+	struct fake *f = ctx;
+
+	return f->write_fails ? err_set(e, -EFAULT, "fake", "bad state") : (ssize_t)size_bytes;
 }
 
 static void fake_close(void *ctx)
@@ -333,6 +336,30 @@ static void test_reset_behind_our_back(void **unused)
 	}
 }
 
+/* A driver may let a session end well whose data it refused: the walk does not. */
+static void test_refused_state(void **unused)
+{
+	struct gw_error e = GW_ERROR_NONE;
+	struct fake f;
+	struct gw_device *dev = open_fake(&f, FULL, GW_STATE_STOP);
+
+	f.write_fails = 1;
+	assert_int_equal(gw_device_data_write(dev, "x", 1, NULL), -EFAULT);
+	assert_int_equal(device_walk(dev, GW_STATE_RESUMING, NULL, NULL), 0);
+	f.write_fails = 0;
+	assert_int_equal(gw_device_data_write(dev, "x", 1, NULL), 1);
+	assert_int_equal(device_walk(dev, GW_STATE_STOP, NULL, NULL), 0);
+	assert_int_equal(device_walk(dev, GW_STATE_RESUMING, NULL, NULL), 0);
+	f.write_fails = 1;
+	assert_int_equal(gw_device_data_write(dev, "x", 1, NULL), -EFAULT);
+	assert_int_equal(device_walk(dev, GW_STATE_STOP, NULL, &e), -ESTALE);
+	assert_non_null(strstr(e.what, "reset"));
+	assert_int_equal(f.state, GW_STATE_RESUMING);
+	assert_int_equal(gw_device_reset(dev, NULL), 0);
+	assert_int_equal(device_walk(dev, GW_STATE_STOP, NULL, NULL), 0);
+	gw_device_close(dev);
+}
+
 static void test_reset(void **unused)
 {
 	struct fake f;
@@ -420,7 +447,8 @@ int main(void)
 		cmocka_unit_test(test_recovery_fails),	 cmocka_unit_test(test_reset_fails),
 		cmocka_unit_test(test_first_error_stays), cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_reset_behind_our_back), cmocka_unit_test(test_reset),
-		cmocka_unit_test(test_settle),		 cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_refused_state),	 cmocka_unit_test(test_settle),
+		cmocka_unit_test(test_claims),
 	};
 
 	return cmocka_run_group_tests_name("device_walk", tests, NULL, NULL);

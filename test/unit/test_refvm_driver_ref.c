@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <xxhash.h>
+
 #include <cmocka.h>
 
 #define LOCAL_BYTES (64u << 10)
@@ -59,7 +60,7 @@ struct bench {
 
 static int model_info(void *ctx, struct gw_device_info *info, struct gw_error *e)
 {
-	*info = (struct gw_device_info){ .vendor_id = REFDEV_VENDOR_ID, .device_id = REFDEV_DEVICE_ID };
+	*info = (struct gw_device_info) { .vendor_id = REFDEV_VENDOR_ID, .device_id = REFDEV_DEVICE_ID };
 	return 0;
 }
 
@@ -181,7 +182,7 @@ static struct bench *bench_open(void)
 	REG(&bench->model, REFDEV_REG_SERIAL) = 4711;
 	integrity_init(&bench->integrity);
 	assert_int_equal(gw_device_from_ops(&bench->dev, "dev0", &model_ops, &bench->model, &e), 0);
-	env = (struct driver_env){ bench->dev, AREA_GPA, bench->model.area, 3, &bench->integrity };
+	env = (struct driver_env) { bench->dev, AREA_GPA, bench->model.area, 3, &bench->integrity };
 	assert_int_equal(driver_ref_ops.open(&bench->driver, &env, &e), 0);
 	return bench;
 }
@@ -308,10 +309,8 @@ static void test_another_device_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_device_that_works),
-		cmocka_unit_test(test_moves_at_any_point),
-		cmocka_unit_test(test_every_fault_is_found),
-		cmocka_unit_test(test_a_device_left_behind_is_found),
+		cmocka_unit_test(test_a_device_that_works),       cmocka_unit_test(test_moves_at_any_point),
+		cmocka_unit_test(test_every_fault_is_found),      cmocka_unit_test(test_a_device_left_behind_is_found),
 		cmocka_unit_test(test_another_device_is_refused),
 	};
 

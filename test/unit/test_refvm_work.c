@@ -15,11 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include <cmocka.h>
 
 #define NR_PAGES 300
 #define RESERVED 4
-#define SEED	 77
+#define SEED     77
 
 struct bench {
 	uint8_t *ram;
@@ -82,9 +83,9 @@ static void test_a_pass_writes_each_page_once(void **state)
 
 		run(&bench.work, (int)slice->nr_pages);
 		for (uint64_t p = slice->first_page; p < slice->first_page + slice->nr_pages; p++)
-			assert_int_equal(page_pattern_compare(bench.ram + p * GW_PAGE_BYTES,
-							      page_pattern_key(SEED, p, pass)),
-					 GW_PAGE_BYTES);
+			assert_int_equal(
+				page_pattern_compare(bench.ram + p * GW_PAGE_BYTES, page_pattern_key(SEED, p, pass)),
+				GW_PAGE_BYTES);
 	}
 	assert_true(bench.work.nr_used_pages > 0);
 	assert_int_equal(errors_of(&bench), 0);
@@ -228,14 +229,10 @@ static void test_a_bad_state_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slices_share_ram),
-		cmocka_unit_test(test_a_pass_writes_each_page_once),
-		cmocka_unit_test(test_untouched_ram_is_right),
-		cmocka_unit_test(test_state_goes_on_elsewhere),
-		cmocka_unit_test(test_one_wrong_byte_is_found),
-		cmocka_unit_test(test_the_guest_finds_it_by_itself),
-		cmocka_unit_test(test_an_old_page_is_wrong),
-		cmocka_unit_test(test_a_bad_state_is_refused),
+		cmocka_unit_test(test_slices_share_ram),        cmocka_unit_test(test_a_pass_writes_each_page_once),
+		cmocka_unit_test(test_untouched_ram_is_right),  cmocka_unit_test(test_state_goes_on_elsewhere),
+		cmocka_unit_test(test_one_wrong_byte_is_found), cmocka_unit_test(test_the_guest_finds_it_by_itself),
+		cmocka_unit_test(test_an_old_page_is_wrong),    cmocka_unit_test(test_a_bad_state_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("refvm_work", tests, NULL, NULL);
