@@ -37,8 +37,9 @@ void gw_destination_progress(struct gw_destination *destination, struct gw_progr
 const struct gw_report *gw_destination_report(const struct gw_destination *destination);
 
 /*
- * After OWNER_UNKNOWN (READY sent, no COMMIT came), and only when someone has made sure that the source does not
- * and will not run the guest: runs it here. The outcome becomes COMPLETED.
+ * After OWNER_UNKNOWN (READY sent, no COMMIT came), and only when someone has made sure that the source does not and
+ * will not run the guest, and has not run it since: runs it here. A source that rolled back and ran on has moved the
+ * guest's disks and peers on; the guest held here is then one of the past. The outcome becomes COMPLETED.
  */
 int gw_destination_take_over(struct gw_destination *destination, struct gw_error *e);
 

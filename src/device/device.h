@@ -17,11 +17,11 @@
 struct gw_device {
 	char id[GW_DEVICE_ID_BYTES];
 	char uri[DEVICE_URI_BYTES];
-	struct gw_device_ops ops; /* a copy; entries that the caller's table does not reach are NULL */
-	void *ctx;		  /* the back end's own, ended by ops.close */
+	struct gw_device_ops ops;   /* a copy; entries that the caller's table does not reach are NULL */
+	void *ctx;                  /* the back end's own, ended by ops.close */
 	struct gw_device_info info; /* asked once, when the device was opened */
-	uint32_t state;		    /* last known, atomic */
-	bool load_failed;	    /* a write of this loading session failed: only a reset may end it */
+	uint32_t state;             /* last known, atomic */
+	bool load_failed;           /* a write of this loading session failed: only a reset may end it */
 };
 
 /* How long each arc of a walk took, in order. Arcs that no longer fit are not kept. */
@@ -62,8 +62,8 @@ int device_settle(const struct gw_device_ops *ops, void *ctx, const char *where,
 int device_reset_to_running(const struct gw_device_ops *ops, void *ctx, const char *where, struct gw_error *e);
 
 /* DMA logging. report ORs a bit a page into bitmap, bit 0 for iova; after any error of it the log is lost. */
-int device_log_start(struct gw_device *dev, const struct gw_iova_range *ranges, uint32_t nr_ranges,
-		     uint64_t page_size, struct gw_error *e);
+int device_log_start(struct gw_device *dev, const struct gw_iova_range *ranges, uint32_t nr_ranges, uint64_t page_size,
+		     struct gw_error *e);
 int device_log_stop(struct gw_device *dev, struct gw_error *e);
 int device_log_report(struct gw_device *dev, uint64_t iova, uint64_t size_bytes, uint64_t page_size, uint64_t *bitmap,
 		      struct gw_error *e);

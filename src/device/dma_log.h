@@ -15,12 +15,12 @@
 
 struct dma_log_range {
 	uint64_t first, last; /* IOVA, both included */
-	uint64_t base;	      /* of the page that bit 0 stands for */
+	uint64_t base;        /* of the page that bit 0 stands for */
 	uint64_t *bits;
 };
 
 struct dma_log {
-	uint64_t page_size; /* 0: not logging */
+	uint64_t page_size;           /* 0: not logging */
 	struct dma_log_range *ranges; /* ascending, disjoint */
 	uint32_t nr_ranges;
 };

@@ -28,9 +28,9 @@ struct kernel_device {
 	int container; /* group; -1: not used */
 	int group;
 
-	int data_fd;	  /* of the session below; -1: none */
-	uint32_t session; /* enum device_session: which one data_fd is of */
-	uint32_t state;	  /* last set or seen */
+	int data_fd;        /* of the session below; -1: none */
+	uint32_t session;   /* enum device_session: which one data_fd is of */
+	uint32_t state;     /* last set or seen */
 	bool precopy_flags; /* flags of GET_PRECOPY_INFO may be read */
 
 	struct gw_device_info info;

@@ -82,8 +82,9 @@ static int complain(const char *where, const struct kind *kind, const char *name
 	if (!driver[0])
 		return err_set(e, -ENODEV, where, "the %s %s is bound to no driver; bind it to its vfio driver",
 			       kind->called, name);
-	return err_set(e, -ENODEV, where, "the %s %s is bound to %s, which is no vfio driver or has no file in /dev/vfio",
-		       kind->called, name, driver);
+	return err_set(e, -ENODEV, where,
+		       "the %s %s is bound to %s, which is no vfio driver or has no file in /dev/vfio", kind->called,
+		       name, driver);
 }
 
 int kernel_find(const char *root, const char *where, const struct uri *uri, struct kernel_place *place,
@@ -93,7 +94,7 @@ int kernel_find(const char *root, const char *where, const struct uri *uri, stru
 	const char *name = last_part(uri->name);
 	char path[PATH_MAX], folder[PATH_MAX], vfio_dev[NAME_MAX + 1], group[NAME_MAX + 1];
 
-	*place = (struct kernel_place){ .name = "" };
+	*place = (struct kernel_place) { .name = "" };
 	if (snprintf(path, sizeof(path), "%s%s%s%s", root, kind->folder, name, kind->after) >= (int)sizeof(path))
 		return err_set(e, -ENAMETOOLONG, where, "the device's name is too long");
 	if (!realpath(path, folder))

@@ -14,10 +14,10 @@
 #define PLACE_PATH_BYTES 320
 
 struct kernel_place {
-	char name[URI_NAME_BYTES];	   /* as its group knows it: PCI address or UUID */
+	char name[URI_NAME_BYTES];         /* as its group knows it: PCI address or UUID */
 	char driver[GW_DEVICE_TEXT_BYTES]; /* the kernel driver it is bound to; "": none */
-	char cdev[PLACE_PATH_BYTES];	   /* /dev/vfio/devices/vfioN; "": it has none */
-	char group[PLACE_PATH_BYTES];	   /* /dev/vfio/N; "": it has none */
+	char cdev[PLACE_PATH_BYTES];       /* /dev/vfio/devices/vfioN; "": it has none */
+	char group[PLACE_PATH_BYTES];      /* /dev/vfio/N; "": it has none */
 };
 
 /* -ENODEV, with a sentence: there is no such device, or no vfio driver has it. */

@@ -45,8 +45,8 @@ int kernel_irq_set(void *ctx, uint32_t index, uint32_t start, uint32_t count, co
 	if (nr)
 		memcpy(set->data, eventfds, nr * sizeof(int));
 	if (ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, set) < 0)
-		ret = err_set(e, -errno, dev->name, "the device refuses eventfds for its interrupt index %u: %s",
-			      index, strerror(errno));
+		ret = err_set(e, -errno, dev->name, "the device refuses eventfds for its interrupt index %u: %s", index,
+			      strerror(errno));
 	free(set);
 	return ret;
 }

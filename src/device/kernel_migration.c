@@ -58,8 +58,9 @@ int kernel_state_set(void *ctx, uint32_t state, struct gw_error *e)
 	if (!due && mig.data_fd < 0)
 		return 0;
 	fd_close(&mig.data_fd);
-	return err_set(e, -EPROTO, dev->name, due ? "the device opened no data session where one is due" :
-						    "the device opened a data session where none is due");
+	return err_set(e, -EPROTO, dev->name,
+		       due ? "the device opened no data session where one is due"
+			   : "the device opened a data session where none is due");
 }
 
 static int no_session(const struct kernel_device *dev, struct gw_error *e)

@@ -61,8 +61,7 @@ static int locate(const struct kernel_device *dev, uint32_t index, uint64_t offs
 	return 0;
 }
 
-ssize_t kernel_region_read(void *ctx, uint32_t index, uint64_t offset, void *buf, size_t size_bytes,
-			   struct gw_error *e)
+ssize_t kernel_region_read(void *ctx, uint32_t index, uint64_t offset, void *buf, size_t size_bytes, struct gw_error *e)
 {
 	struct kernel_device *dev = ctx;
 	off_t at = 0;

@@ -10,10 +10,10 @@
 #define URI_NAME_BYTES 256
 
 enum uri_kind {
-	URI_VFIO_USER,	/* name: the socket's path */
-	URI_VFIO_CDEV,	/* name: /dev/vfio/devices/vfioN */
-	URI_VFIO_PCI,	/* name: 0000:3b:00.2, domain filled in, lower case */
-	URI_VFIO_MDEV,	/* name: the UUID, lower case */
+	URI_VFIO_USER, /* name: the socket's path */
+	URI_VFIO_CDEV, /* name: /dev/vfio/devices/vfioN */
+	URI_VFIO_PCI,  /* name: 0000:3b:00.2, domain filled in, lower case */
+	URI_VFIO_MDEV, /* name: the UUID, lower case */
 };
 
 enum uri_way { URI_ANY_WAY, URI_GROUP_WAY };

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INFO_BYTES	  16u
+#define INFO_BYTES        16u
 #define MAX_VERSION_BYTES (64 * 1024u)
 
 int user_simple_call(struct user_device *dev, uint16_t command, const void *request, size_t request_bytes, void *reply,

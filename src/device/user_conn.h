@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define USER_MAX_CALLS	16
+#define USER_MAX_CALLS  16
 #define USER_TIMEOUT_NS (30 * NS_PER_S)
 
 /* A request, and where its reply goes: the first bytes to `reply`, those after them to `data`, the rest nowhere. */
@@ -39,8 +39,8 @@ struct user_call {
 	struct user_fds *fds_taken; /* descriptors that came, the caller's from then on; NULL: they are closed */
 
 	size_t reply_bytes; /* out: how many bytes came, of reply and data together */
-	int refused;	    /* out: the server's -errno if it answered with an error, else 0 */
-	int result;	    /* the reader's word for the caller */
+	int refused;        /* out: the server's -errno if it answered with an error, else 0 */
+	int result;         /* the reader's word for the caller */
 };
 
 struct user_slot {
@@ -64,28 +64,30 @@ struct user_conn {
 	pthread_t reader;
 	user_serve_fn *serve;
 	void *serve_arg;
-	uint8_t *scratch;	     /* payloads of the server's commands; the reader's */
-	pthread_mutex_t send_lock;   /* whole messages on the socket */
-	pthread_mutex_t lock;	     /* what follows */
+	uint8_t *scratch;          /* payloads of the server's commands; the reader's */
+	pthread_mutex_t send_lock; /* whole messages on the socket */
+	pthread_mutex_t lock;      /* what follows */
 	pthread_cond_t changed;
 	struct user_slot slots[USER_MAX_CALLS];
 	uint16_t last_id;
-	int dead;		     /* 0, or -errno: why no call can succeed any more */
+	int dead; /* 0, or -errno: why no call can succeed any more */
 };
 
 enum user_slot_state {
 	SLOT_FREE = 0,
 	SLOT_WAITING,
-	SLOT_READING,	/* the reader fills the call's buffers: they must stay */
+	SLOT_READING, /* the reader fills the call's buffers: they must stay */
 	SLOT_DONE,
 	SLOT_ABANDONED, /* nobody waits any more; the id is kept from use until the answer comes after all */
 };
 
-#define USER_CONN_NONE { .fd = -1 } /* may be closed */
+#define USER_CONN_NONE   \
+	{                \
+		.fd = -1 \
+	} /* may be closed */
 
 /* Takes the fd over, also when it fails, and starts reading. */
-int user_conn_start(struct user_conn *c, const char *name, int fd, user_serve_fn *serve, void *arg,
-		    struct gw_error *e);
+int user_conn_start(struct user_conn *c, const char *name, int fd, user_serve_fn *serve, void *arg, struct gw_error *e);
 /* No call may be under way. */
 void user_conn_close(struct user_conn *c);
 

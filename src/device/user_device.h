@@ -58,8 +58,7 @@ int user_dma_serve(void *arg, struct user_conn *c, const struct user_header *hea
 
 /* user_region.c */
 int user_region_info(void *ctx, uint32_t index, struct gw_region_info *info, struct gw_error *e);
-ssize_t user_region_read(void *ctx, uint32_t index, uint64_t offset, void *buf, size_t size_bytes,
-			 struct gw_error *e);
+ssize_t user_region_read(void *ctx, uint32_t index, uint64_t offset, void *buf, size_t size_bytes, struct gw_error *e);
 ssize_t user_region_write(void *ctx, uint32_t index, uint64_t offset, const void *buf, size_t size_bytes,
 			  struct gw_error *e);
 

@@ -50,8 +50,8 @@ int user_dma_map(void *ctx, const struct gw_dma_map *map, struct gw_error *e)
 		return err_set(e, ret, dev->commands.name, "the server takes no more than %u DMA maps",
 			       dev->server.max_dma_maps);
 	if (ret)
-		return err_set(e, ret, dev->commands.name, "cannot map DMA at %#llx: %s",
-			       (unsigned long long)map->iova, strerror(-ret));
+		return err_set(e, ret, dev->commands.name, "cannot map DMA at %#llx: %s", (unsigned long long)map->iova,
+			       strerror(-ret));
 	ret = send_map(dev, &kept, e);
 	if (ret)
 		user_maps_remove(&dev->maps, map->iova);

@@ -74,7 +74,7 @@ int user_feature_probe(struct user_device *dev, uint32_t feature, uint32_t opera
 static const struct question {
 	uint32_t feature;
 	uint32_t operations;
-	uint32_t means;	    /* GW_FEATURE_*; all questions with the same one must be answered with yes */
+	uint32_t means;     /* GW_FEATURE_*; all questions with the same one must be answered with yes */
 	uint32_t extension; /* not asked, and no, unless agreed */
 } questions[] = {
 	{ USER_FEATURE_LOG_START, USER_FEATURE_SET, GW_FEATURE_DMA_LOG, 0 },

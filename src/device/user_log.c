@@ -17,10 +17,10 @@
 
 #define START_HEAD_BYTES  16u
 #define START_RANGE_BYTES 16u
-#define REPORT_BYTES	  24u
-#define BITMAP_BYTES	  (1 * MIB)   /* of one report by choice */
+#define REPORT_BYTES      24u
+#define BITMAP_BYTES      (1 * MIB)   /* of one report by choice */
 #define MAX_BITMAP_BYTES  (256 * MIB) /* of one report by need: a whole map of 8 TiB */
-#define MAX_PAGE_BYTES	  (1 * GIB)
+#define MAX_PAGE_BYTES    (1 * GIB)
 
 static int server_start(struct user_device *dev, const struct gw_iova_range *ranges, uint32_t nr_ranges,
 			uint64_t page_size, struct gw_error *e)
@@ -131,7 +131,8 @@ static int report_piece(struct user_device *dev, uint64_t iova, uint64_t size_by
 	int ret;
 
 	if (data_bytes > MAX_BITMAP_BYTES)
-		return err_set(e, -E2BIG, dev->commands.name, "a DMA map of %llu bytes has too many pages to be reported",
+		return err_set(e, -E2BIG, dev->commands.name,
+			       "a DMA map of %llu bytes has too many pages to be reported",
 			       (unsigned long long)size_bytes);
 	bits = bitmap_new(nr_pages);
 	if (!bits)

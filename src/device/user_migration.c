@@ -13,8 +13,8 @@
 
 #include <errno.h>
 
-#define STATE_BYTES	   8u
-#define DATA_HEAD_BYTES	   8u
+#define STATE_BYTES        8u
+#define DATA_HEAD_BYTES    8u
 #define PRECOPY_INFO_BYTES 24u
 
 int user_state_get(void *ctx, uint32_t *state, struct gw_error *e)
@@ -94,8 +94,9 @@ ssize_t user_data_read(void *ctx, void *buf, size_t size_bytes, struct gw_error 
 	got = wire_get_u32(&in);
 	/* The reply may be padded to what was asked, its size field counts. */
 	if (got > asked || got > call.reply_bytes - sizeof(reply))
-		return err_set(e, -EBADMSG, dev->commands.name, "the server promises %u bytes of device state and sent %zu",
-			       got, call.reply_bytes - sizeof(reply));
+		return err_set(e, -EBADMSG, dev->commands.name,
+			       "the server promises %u bytes of device state and sent %zu", got,
+			       call.reply_bytes - sizeof(reply));
 	return got ? (ssize_t)got : nothing(dev);
 }
 

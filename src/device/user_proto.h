@@ -34,11 +34,11 @@ enum user_command {
 
 #define USER_HEADER_BYTES 16u
 
-#define USER_TYPE_MASK	  0xfu
+#define USER_TYPE_MASK    0xfu
 #define USER_TYPE_COMMAND 0u
-#define USER_TYPE_REPLY	  1u
-#define USER_NO_REPLY	  (1u << 4)
-#define USER_ERROR	  (1u << 5)
+#define USER_TYPE_REPLY   1u
+#define USER_NO_REPLY     (1u << 4)
+#define USER_ERROR        (1u << 5)
 
 struct user_header {
 	uint16_t msg_id;
@@ -59,22 +59,22 @@ const char *user_command_name(uint16_t command);
 int user_errno(uint32_t error);
 
 /* DEVICE_FEATURE: numbers and data of linux/vfio.h; PRECOPY_INFO is of doc/vfio-user-extension.md. */
-#define USER_FEATURE_MIGRATION	  1u
-#define USER_FEATURE_STATE	  2u
-#define USER_FEATURE_LOG_START	  6u
-#define USER_FEATURE_LOG_STOP	  7u
-#define USER_FEATURE_LOG_REPORT	  8u
-#define USER_FEATURE_STOP_SIZE	  9u
+#define USER_FEATURE_MIGRATION    1u
+#define USER_FEATURE_STATE        2u
+#define USER_FEATURE_LOG_START    6u
+#define USER_FEATURE_LOG_STOP     7u
+#define USER_FEATURE_LOG_REPORT   8u
+#define USER_FEATURE_STOP_SIZE    9u
 #define USER_FEATURE_PRECOPY_INFO 0x6701u
-#define USER_FEATURE_GET	  (1u << 16)
-#define USER_FEATURE_SET	  (1u << 17)
-#define USER_FEATURE_PROBE	  (1u << 18)
-#define USER_FEATURE_HEAD_BYTES	  8u
+#define USER_FEATURE_GET          (1u << 16)
+#define USER_FEATURE_SET          (1u << 17)
+#define USER_FEATURE_PROBE        (1u << 18)
+#define USER_FEATURE_HEAD_BYTES   8u
 
 /* Most bytes of data in one message that this client sends, takes, and offers to take. */
-#define USER_MAX_DATA_BYTES (1024u * 1024)
+#define USER_MAX_DATA_BYTES    (1024u * 1024)
 /* libvfio-user takes a message with one recv: what is larger than a socket's buffer breaks it. */
 #define USER_PLAIN_WRITE_BYTES (128u * 1024)
-#define USER_MAX_FDS	       8u
+#define USER_MAX_FDS           8u
 
 #endif

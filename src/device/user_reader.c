@@ -57,8 +57,7 @@ static int fill_call(struct user_conn *c, struct user_call *call, size_t payload
 	return ret;
 }
 
-static int take_reply(struct user_conn *c, const struct user_header *header, size_t payload_bytes,
-		      struct user_fds *fds)
+static int take_reply(struct user_conn *c, const struct user_header *header, size_t payload_bytes, struct user_fds *fds)
 {
 	struct user_slot *slot = begin_reply(c, header->msg_id);
 	struct user_call *call;

@@ -73,7 +73,8 @@ static ssize_t moved(struct user_device *dev, const uint8_t *reply, uint32_t ask
 	wire_get_u32(&in); /* index */
 	count = wire_get_u32(&in);
 	if (count > asked || count > came)
-		return err_set(e, -EBADMSG, dev->commands.name, "the server says it moved %u bytes of %u", count, asked);
+		return err_set(e, -EBADMSG, dev->commands.name, "the server says it moved %u bytes of %u", count,
+			       asked);
 	return count;
 }
 

@@ -23,8 +23,7 @@ struct user_fds {
 int user_socket_connect(const char *path, int *fd);
 
 /* The iovec is used up. After an error part of a message may be out: the connection is of no more use. */
-int user_socket_send(int fd, struct iovec *iov, unsigned nr_iov, const int *fds, unsigned nr_fds,
-		     uint64_t deadline_ns);
+int user_socket_send(int fd, struct iovec *iov, unsigned nr_iov, const int *fds, unsigned nr_fds, uint64_t deadline_ns);
 
 /* The first bytes of a message and what came with them; also after an error *fds must be closed. */
 int user_socket_receive_header(int fd, uint8_t buf[USER_HEADER_BYTES], struct user_fds *fds);

@@ -17,7 +17,7 @@
 #define HEAD_BYTES 4u
 
 /* The protocol's defaults. */
-#define DEFAULT_MSG_FDS	   1
+#define DEFAULT_MSG_FDS    1
 #define DEFAULT_DATA_BYTES (1024 * 1024)
 #define DEFAULT_DMA_MAPS   65535
 #define DEFAULT_PAGE_SIZES 4096
@@ -123,7 +123,7 @@ int user_version_read(const void *reply, size_t size_bytes, const char *where, s
 	unsigned major = wire_get_u16(&in), minor = wire_get_u16(&in);
 	json_t *root = NULL;
 
-	*server = (struct user_server){ 0 };
+	*server = (struct user_server) { 0 };
 	if (in.bad)
 		return err_set(e, -EBADMSG, where, "the server's VERSION reply is too short");
 	if (major != USER_VERSION_MAJOR || minor > USER_VERSION_MINOR)
@@ -135,7 +135,8 @@ int user_version_read(const void *reply, size_t size_bytes, const char *where, s
 		root = json_loadb((const char *)in.at, in.left, 0, NULL);
 		if (!json_is_object(root)) {
 			json_decref(root);
-			return err_set(e, -EBADMSG, where, "the capabilities in the server's VERSION reply are no JSON");
+			return err_set(e, -EBADMSG, where,
+				       "the capabilities in the server's VERSION reply are no JSON");
 		}
 	}
 	read_capabilities(json_object_get(root, "capabilities"), server);

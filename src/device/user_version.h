@@ -13,7 +13,7 @@
 /* The parts of doc/vfio-user-extension.md. */
 #define USER_EXT_PRECOPY_INFO (1u << 0)
 #define USER_EXT_STOP_SIZE    (1u << 1)
-#define USER_EXT_P2P	      (1u << 2)
+#define USER_EXT_P2P          (1u << 2)
 #define USER_EXT_DATA_SOCKET  (1u << 3)
 #define USER_EXT_PRESENT      (1u << 4) /* the server knows the extension, whatever of it it has */
 
@@ -23,8 +23,8 @@ struct user_server {
 	uint32_t max_dma_maps;
 	uint64_t page_sizes;
 	uint64_t max_bitmap_bytes; /* of one dirty report; 0: not stated */
-	uint32_t extension;	   /* USER_EXT_* */
-	uint32_t data_fd_index;	   /* which descriptor of the reply is the data socket */
+	uint32_t extension;        /* USER_EXT_* */
+	uint32_t data_fd_index;    /* which descriptor of the reply is the data socket */
 };
 
 /* The payload of the request: malloc'ed, *size_bytes long. NULL: no memory. */

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-/* What is known dirty travels while the devices quiesce; both have to be over before the devices stop. */
+/* What is known dirty travels while the devices quiesce and stop; all of it has to be over before the last sync. */
 void handover_paused(struct source_engine *e, const struct event *ev, struct actions *out)
 {
 	source_enter(e, SOURCE_QUIESCE, ACTION_QUIESCE, out);
@@ -17,13 +17,13 @@ void handover_paused(struct source_engine *e, const struct event *ev, struct act
 
 void handover_quiesced(struct source_engine *e, const struct event *ev, struct actions *out)
 {
-	if (!pending_has(e->pending, ACTION_QUIESCE) && !pending_has(e->pending, ACTION_ROUND))
-		source_enter(e, SOURCE_STOP, ACTION_STOP, out);
+	source_enter(e, SOURCE_STOP, ACTION_STOP, out);
 }
 
 void handover_stopped(struct source_engine *e, const struct event *ev, struct actions *out)
 {
-	source_enter(e, SOURCE_DRAIN, ACTION_DRAIN, out);
+	if (!pending_has(e->pending, ACTION_STOP) && !pending_has(e->pending, ACTION_ROUND))
+		source_enter(e, SOURCE_DRAIN, ACTION_DRAIN, out);
 }
 
 void handover_drained(struct source_engine *e, const struct event *ev, struct actions *out)

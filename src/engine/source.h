@@ -21,7 +21,7 @@ enum source_phase {
 	SOURCE_SETUP,	   /* data channels, tracking, devices to PRE_COPY */
 	SOURCE_PRECOPY,	   /* SYNC, decide, ROUND, ... */
 	SOURCE_PAUSE,	   /* decided; vCPUs stop */
-	SOURCE_QUIESCE,	   /* P2P barrier; RAM of the pause's first round goes out meanwhile */
+	SOURCE_QUIESCE,	   /* P2P barrier; RAM of the pause's first round goes out meanwhile, and during STOP */
 	SOURCE_STOP,	   /* STOP_COPY barrier */
 	SOURCE_DRAIN,	   /* the rest of everything */
 	SOURCE_PREPARED,   /* PREPARE sent, READY awaited */

@@ -101,7 +101,7 @@ static void take_note_of_attempt(struct gw_destination *d, struct note *note)
 	case NOTE_LOST:
 		if (core_hold_lost(&d->core, note))
 			break;
-		/* fall through */
+		__attribute__((fallthrough));
 	case NOTE_FAULT:
 		event.type = note->type == NOTE_LOST ? EVENT_PEER_LOST : EVENT_FAULT;
 		destination_feed(d, &event);

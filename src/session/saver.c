@@ -118,6 +118,7 @@ static int track_start(void *ctx, struct gw_error *e)
 	/* A device that does not log is no failure: all it may reach then counts as written at the last sync. */
 	s->logging = device_info(s->dev)->features & GW_FEATURE_DMA_LOG &&
 		     !device_log_start(s->dev, ranges, s->ram->nr_blocks, GW_PAGE_BYTES, NULL);
+	__atomic_store_n(&s->tracked, s->logging, __ATOMIC_RELAXED);
 	(void)e;
 	return 0;
 }
@@ -239,7 +240,7 @@ void saver_add_to_sync(const struct saver *s, struct sync_result *r)
 	r->source_arc_ns = max_u64(r->source_arc_ns, __atomic_load_n(&s->mean_arc_ns, __ATOMIC_RELAXED));
 	r->initial_pending += __atomic_load_n(&s->initial_pending, __ATOMIC_RELAXED);
 	r->sizes_unknown += !__atomic_load_n(&s->sizes_known, __ATOMIC_RELAXED);
-	if (!s->logging)
+	if (!__atomic_load_n(&s->tracked, __ATOMIC_RELAXED))
 		r->untracked_bytes = s->ram->total_pages * GW_PAGE_BYTES;
 	r->nr_source_arcs = (uint32_t)max_u64(r->nr_source_arcs, nr_source);
 	r->nr_destination_arcs = (uint32_t)max_u64(r->nr_destination_arcs, nr_destination);

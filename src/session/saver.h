@@ -48,6 +48,7 @@ struct saver {
 	uint32_t sizes_known;
 	uint32_t initial_pending; /* initial bytes not yet acknowledged as loaded */
 	uint32_t state;		  /* last known, for progress */
+	uint32_t tracked;	  /* the device logs, or has logged, its DMA */
 
 	struct note saved, fault;
 };

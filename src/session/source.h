@@ -17,7 +17,7 @@
 
 /* When the parts of the downtime began, on this side's clock; 0: not come to. */
 struct blackout {
-	uint64_t pause_ns, paused_ns, stopped_ns, synced_ns, ready_ns, running_ns, resumed_ns;
+	uint64_t pause_ns, paused_ns, stopped_ns, drain_ns, synced_ns, ready_ns, running_ns, resumed_ns;
 };
 
 struct gw_source {

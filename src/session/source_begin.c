@@ -116,7 +116,7 @@ static void begin_devices(struct gw_source *s, const struct action *a)
  */
 static void begin_drain(struct gw_source *s, const struct action *a)
 {
-	s->blackout.stopped_ns = now_ns();
+	s->blackout.drain_ns = now_ns();
 	begin_all(s, a->type, s->vcpus_synced ? NULL : source_do_sync);
 }
 

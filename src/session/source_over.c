@@ -126,6 +126,8 @@ void source_action_over(struct gw_source *s, enum action_type action)
 		round_result(s, &event.round);
 	if (action == ACTION_PAUSE)
 		s->blackout.paused_ns = now_ns();
+	if (action == ACTION_STOP)
+		s->blackout.stopped_ns = now_ns();
 	source_feed(s, &event);
 }
 

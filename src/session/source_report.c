@@ -69,15 +69,16 @@ static uint64_t between(uint64_t from, uint64_t to)
 static void report_downtime(struct gw_report *r, const struct blackout *b, const struct message_ready *ready,
 			    const struct message_running *running)
 {
-	uint64_t until_ready = between(b->synced_ns, b->ready_ns);
+	/* RAM that was still going out when the devices had stopped: transfer, like what follows the last sync */
+	uint64_t until_ready = between(b->stopped_ns, b->drain_ns) + between(b->synced_ns, b->ready_ns);
 	uint64_t until_running = between(b->ready_ns, b->running_ns);
 	struct gw_downtime *d = &r->downtime;
 
 	d->total_ns = between(b->pause_ns, b->running_ns);
 	d->pause_ns = between(b->pause_ns, b->paused_ns);
 	d->quiesce_ns = between(b->paused_ns, b->stopped_ns);
-	d->sync_ns = between(b->stopped_ns, b->synced_ns);
-	d->load_ns = min_u64(ready->last_byte_to_ready_ns, until_ready);
+	d->sync_ns = between(b->drain_ns, b->synced_ns);
+	d->load_ns = min_u64(ready->last_byte_to_ready_ns, between(b->synced_ns, b->ready_ns));
 	d->transfer_ns = until_ready - d->load_ns;
 	d->resume_ns = min_u64(running->commit_to_running_ns, until_running);
 	d->commit_ns = until_running - d->resume_ns;
@@ -110,7 +111,7 @@ static void report_device(struct gw_source *s, uint32_t i, struct gw_device_repo
 	snprintf(d->backend, sizeof(d->backend), "%s", info->backend);
 	d->precopy_bytes = saver->precopy_bytes;
 	d->stop_copy_bytes = saver->stop_copy_bytes;
-	d->dirty_tracked = info->features & GW_FEATURE_DMA_LOG ? 1 : 0;
+	d->dirty_tracked = saver->tracked;
 	d->nr_source_arcs = saver->arcs.nr;
 	memcpy(d->source_arcs, saver->arcs.arcs, sizeof(d->source_arcs));
 	if (!s->summary || i >= s->summary->nr_devices)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -18,16 +19,49 @@ static int fails(struct fake_vm *vm, struct gw_error *e)
 	return -EIO;
 }
 
-/* One write of the guest's: which page and what follows from the count alone. Under the lock, as it races by nature. */
-static void write_page(struct fake_vm *vm)
+/*
+ * The n-th write of the guest: which page and what follows from n alone. Channels read the memory meanwhile, that is
+ * what live migration is; so the thread sanitizer is not to look.
+ */
+__attribute__((no_sanitize("thread"))) static void write_page(char *const memory[FAKE_BLOCKS], uint64_t n,
+							      unsigned *block, unsigned *page)
 {
-	uint64_t n = vm->writes++ * 0x9e3779b97f4a7c15ull;
-	unsigned block = n >> 63, page = (n >> 40) % FAKE_PAGES;
-	uint64_t *at = (uint64_t *)((char *)vm->ram[block].hva + page * GW_PAGE_BYTES);
+	uint64_t *at;
 
+	n *= 0x9e3779b97f4a7c15ull;
+	*block = n >> 63;
+	*page = (n >> 40) % FAKE_PAGES;
+	at = (uint64_t *)(memory[*block] + *page * GW_PAGE_BYTES);
 	for (unsigned i = 0; i < GW_PAGE_BYTES / 8; i += 16)
 		at[i] = n + i;
+}
+
+static void write_next(struct fake_vm *vm)
+{
+	char *memory[FAKE_BLOCKS] = { vm->ram[0].hva, vm->ram[1].hva };
+	unsigned block, page;
+
+	write_page(memory, vm->writes++, &block, &page);
 	vm->log[block][page / 64] |= 1ull << (page % 64);
+}
+
+bool fake_vm_memory_is_right(struct fake_vm *vm)
+{
+	char *expected[FAKE_BLOCKS];
+	unsigned block, page;
+	bool right = true;
+
+	for (unsigned i = 0; i < FAKE_BLOCKS; i++)
+		expected[i] = calloc(FAKE_PAGES, GW_PAGE_BYTES);
+	pthread_mutex_lock(&vm->lock); /* the writer waits */
+	for (uint64_t n = 0; n < vm->writes; n++)
+		write_page(expected, n, &block, &page);
+	for (unsigned i = 0; i < FAKE_BLOCKS; i++)
+		right &= !memcmp(vm->ram[i].hva, expected[i], FAKE_PAGES * GW_PAGE_BYTES);
+	pthread_mutex_unlock(&vm->lock);
+	for (unsigned i = 0; i < FAKE_BLOCKS; i++)
+		free(expected[i]);
+	return right;
 }
 
 static void *run(void *arg)
@@ -41,7 +75,7 @@ static void *run(void *arg)
 			pthread_cond_wait(&vm->changed, &vm->lock);
 			continue;
 		}
-		write_page(vm);
+		write_next(vm);
 		pthread_mutex_unlock(&vm->lock);
 		nanosleep(&pause, NULL);
 		pthread_mutex_lock(&vm->lock);

@@ -35,6 +35,8 @@ void fake_vm_open(struct fake_vm *vm, uint32_t flags, uint64_t device_bytes, uns
 		  int *running_vms, int *most_running);
 void fake_vm_run(struct fake_vm *vm);
 bool fake_vm_running(struct fake_vm *vm);
+/* RAM holds what as many writes as are counted have made of zeroed memory, to the last byte. */
+bool fake_vm_memory_is_right(struct fake_vm *vm);
 uint64_t fake_vm_writes(struct fake_vm *vm);
 void fake_vm_close(struct fake_vm *vm);
 

@@ -58,14 +58,6 @@ static void start(struct pair *p)
 	assert_int_equal(gw_source_start(p->source, gw_destination_uri(p->destination), &e), 0);
 }
 
-static void same_memory(struct pair *p, uint64_t writes)
-{
-	if (fake_vm_writes(&p->b) != writes)
-		return; /* the destination has gone on writing: nothing to compare with */
-	for (unsigned i = 0; i < FAKE_BLOCKS; i++)
-		assert_memory_equal(p->a.ram[i].hva, p->b.ram[i].hva, FAKE_PAGES * GW_PAGE_BYTES);
-}
-
 static void same_devices(struct pair *p)
 {
 	for (unsigned i = 0; i < FAKE_DEVICES; i++) {
@@ -101,7 +93,8 @@ static enum gw_outcome check_outcome(struct pair *p)
 		assert_false(fake_vm_running(&p->a));
 		assert_true(fake_vm_running(&p->b));
 		same_devices(p);
-		same_memory(p, fake_vm_writes(&p->a));
+		assert_true(fake_vm_writes(&p->b) >= fake_vm_writes(&p->a));
+		assert_true(fake_vm_memory_is_right(&p->b));
 	} else {
 		print_message("# rolled back: %s: %s\n", r->error.where, r->error.what);
 		if (p->destination && !gw_destination_wait(p->destination, 0)) {
@@ -113,6 +106,7 @@ static enum gw_outcome check_outcome(struct pair *p)
 		assert_int_not_equal(r->error.code, 0);
 		assert_string_not_equal(r->error.what, "");
 		assert_true(fake_vm_running(&p->a));
+		assert_true(fake_vm_memory_is_right(&p->a));
 		assert_false(fake_vm_running(&p->b));
 	}
 	return r->outcome;
@@ -166,10 +160,8 @@ static void test_the_kth_call_fails(void **state)
 		start(p);
 		completed += check_outcome(p) == GW_COMPLETED;
 		assert_in_range(k, 1, 2000);
-		if (p->countdown > 0)
-			k = -k;
 		close_pair(p);
-	} while (k > 0);
+	} while (p->countdown <= 0);
 	assert_true(completed > 0);
 	free(p);
 }

@@ -71,7 +71,7 @@ static void judge_pause(struct world *world)
 	demand(world, world->loadable_sent || world->any_noise, "the guest is paused after LOADABLE only");
 }
 
-/* These are begun while nothing else is under way on their side, but QUIESCE and the pause's ROUND, a pair. */
+/* These are begun while nothing else is under way on their side; the pause's ROUND may be, beside QUIESCE and STOP. */
 static const uint32_t begins_alone = 1u << ACTION_SYNC | 1u << ACTION_PAUSE | 1u << ACTION_QUIESCE | 1u << ACTION_STOP |
 				     1u << ACTION_DRAIN | 1u << ACTION_DECIDE | 1u << ACTION_RELEASE |
 				     1u << ACTION_FINISH_LOAD | 1u << ACTION_RUN;
@@ -86,7 +86,8 @@ void judge_action(struct world *world, enum side side, enum action_type type)
 
 	demand(world, !world->sides[side].nr_finished || world->user_decided, "FINISH is the last action");
 	if (begins_alone >> type & 1)
-		demand(world, !world->sides[side].busy, "one step is over before the next is begun");
+		demand(world, !(world->sides[side].busy & ~(type == ACTION_STOP ? 1u << ACTION_ROUND : 0u)),
+		       "one step is over before the next is begun");
 	if (judges[type])
 		judges[type](world);
 }

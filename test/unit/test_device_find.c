@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 #define UUID "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
@@ -26,11 +27,27 @@
 static char root[] = "/tmp/godwit-find-XXXXXX";
 
 static const char *const folders[] = {
-	"sys", "sys/bus", "sys/bus/pci", "sys/bus/pci/devices", "sys/bus/mdev", "sys/bus/mdev/devices", "sys/class",
-	"sys/class/vfio-dev", "sys/devices", "sys/devices/0000:3b:00.2", "sys/devices/0000:3b:00.2/vfio-dev",
-	"sys/devices/0000:3b:00.2/vfio-dev/vfio3", "sys/devices/0000:3b:00.3", "sys/devices/0000:3b:00.4",
-	"sys/devices/0000:3b:00.5", "sys/devices/" UUID, "sys/devices/" UUID "/vfio-dev",
-	"sys/devices/" UUID "/vfio-dev/vfio0", "dev", "dev/vfio", "dev/vfio/devices",
+	"sys",
+	"sys/bus",
+	"sys/bus/pci",
+	"sys/bus/pci/devices",
+	"sys/bus/mdev",
+	"sys/bus/mdev/devices",
+	"sys/class",
+	"sys/class/vfio-dev",
+	"sys/devices",
+	"sys/devices/0000:3b:00.2",
+	"sys/devices/0000:3b:00.2/vfio-dev",
+	"sys/devices/0000:3b:00.2/vfio-dev/vfio3",
+	"sys/devices/0000:3b:00.3",
+	"sys/devices/0000:3b:00.4",
+	"sys/devices/0000:3b:00.5",
+	"sys/devices/" UUID,
+	"sys/devices/" UUID "/vfio-dev",
+	"sys/devices/" UUID "/vfio-dev/vfio0",
+	"dev",
+	"dev/vfio",
+	"dev/vfio/devices",
 };
 
 static const char *const files[] = { "dev/vfio/devices/vfio3", "dev/vfio/12", "dev/vfio/13", "dev/vfio/14" };

@@ -22,6 +22,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 #define MEMORY_BYTES (2 * 1024 * 1024) /* as ref_server.h has it */
@@ -222,7 +223,7 @@ static void dirty(uint32_t without)
 	dev = open_device(&a);
 	write_memory(dev, 3);
 	write_register(dev, REFDEV_REG_OP_TAG, 1, 8);
-	assert_int_equal(gw_device_region_write(dev, GW_REGION_CONFIG, 4, &(uint16_t){ 6 }, 2, NULL), 2);
+	assert_int_equal(gw_device_region_write(dev, GW_REGION_CONFIG, 4, &(uint16_t) { 6 }, 2, NULL), 2);
 	assert_int_equal(gw_device_dma_map(dev, &map, NULL), 0);
 	assert_int_equal(gw_device_irq_set(dev, GW_IRQ_MSIX, 0, 2, irqs, NULL), 0);
 	assert_int_equal(device_log_start(dev, &range, 1, 4096, NULL), 0);
@@ -273,8 +274,8 @@ static void test_lacking(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_move),	    cmocka_unit_test(test_move_plain),
-		cmocka_unit_test(test_cut_stream),  cmocka_unit_test(test_dirty_pages),
+		cmocka_unit_test(test_move),       cmocka_unit_test(test_move_plain),
+		cmocka_unit_test(test_cut_stream), cmocka_unit_test(test_dirty_pages),
 		cmocka_unit_test(test_lacking),
 	};
 

@@ -12,10 +12,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
-#define FULL_JSON                                                                                                      \
-	"{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":1048576,\"pgsizes\":4096,\"godwit\":"             \
+#define FULL_JSON                                                                                          \
+	"{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":1048576,\"pgsizes\":4096,\"godwit\":" \
 	"{\"precopy_info\":true,\"stop_size\":true,\"p2p\":true}}}"
 
 static struct gw_device *open_fake(struct fake_user *f, struct gw_error *e)
@@ -52,7 +53,8 @@ static void test_versions(void **unused)
 		{ "{\"capabilities\":{}}", 0, 1, 0, 65535, 5 },
 		{ "{\"capabilities\":7}", 0, 1, 0, 65535, 5 },
 		{ "{\"capabilities\":{\"max_dma_maps\":16}}", 0, 0, 0, 16, 5 },
-		{ "{\"capabilities\":{\"max_dma_maps\":\"16\",\"max_msg_fds\":[],\"pgsizes\":null}}", 0, 0, 0, 65535, 5 },
+		{ "{\"capabilities\":{\"max_dma_maps\":\"16\",\"max_msg_fds\":[],\"pgsizes\":null}}", 0, 0, 0, 65535,
+		  5 },
 		{ "{\"capabilities\":{\"max_dma_maps\":-1,\"max_data_xfer_size\":0}}", 0, 0, 0, 65535, 5 },
 		{ "{\"capabilities\":{\"migration\":{\"pgsize\":4096,\"max_bitmap_size\":\"x\"},\"what\":{}}}", 0, 0, 0,
 		  65535, 5 },
@@ -62,7 +64,8 @@ static void test_versions(void **unused)
 		{ "{\"capabilities\":{\"godwit\":{\"p2p\":true}}}", 0, 0, 0, 65535, 7 },
 		{ "{\"capabilities\":{\"godwit\":{\"p2p\":{\"supported\":true}}}}", 0, 0, 0, 65535, 7 },
 		/* A data socket that was promised and did not come. */
-		{ "{\"capabilities\":{\"godwit\":{\"data_socket\":{\"supported\":true,\"fd_index\":9}}}}", 0, 0, 0, 65535, 5 },
+		{ "{\"capabilities\":{\"godwit\":{\"data_socket\":{\"supported\":true,\"fd_index\":9}}}}", 0, 0, 0,
+		  65535, 5 },
 		{ "{}", 1, 0, -EPROTONOSUPPORT, 0, 0 },
 		{ "{}", 0, 3, -EPROTONOSUPPORT, 0, 0 },
 		{ "{", 0, 0, -EBADMSG, 0, 0 },
@@ -71,8 +74,11 @@ static void test_versions(void **unused)
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct fake_user f = { .json = cases[i].json, .major = cases[i].major, .minor = cases[i].minor,
-				       .migration_flags = 7, .state = GW_STATE_RUNNING };
+		struct fake_user f = { .json = cases[i].json,
+				       .major = cases[i].major,
+				       .minor = cases[i].minor,
+				       .migration_flags = 7,
+				       .state = GW_STATE_RUNNING };
 		struct gw_error e = GW_ERROR_NONE;
 		struct gw_device_info info;
 		struct gw_device *dev = open_fake(&f, &e);
@@ -109,9 +115,14 @@ static void test_json_without_end(void **unused)
 /* The offer, as a server reads it. */
 static int check_offer(struct fake_user *f, struct fake_message *m)
 {
-	static const char *const parts[] = { "\"max_msg_fds\":8", "\"max_data_xfer_size\":1048576", "\"pgsizes\":",
-					     "\"write_multiple\":false", "\"migration\":{\"pgsize\":",
-					     "\"precopy_info\":true", "\"stop_size\":true", "\"p2p\":true",
+	static const char *const parts[] = { "\"max_msg_fds\":8",
+					     "\"max_data_xfer_size\":1048576",
+					     "\"pgsizes\":",
+					     "\"write_multiple\":false",
+					     "\"migration\":{\"pgsize\":",
+					     "\"precopy_info\":true",
+					     "\"stop_size\":true",
+					     "\"p2p\":true",
 					     "\"data_socket\":" };
 
 	if (m->command != 1)
@@ -146,7 +157,9 @@ static int strict_in_states(struct fake_user *f, struct fake_message *m)
 static void test_left_in_a_state(void **unused)
 {
 	for (uint32_t state = 0; state < GW_NR_STATES; state++) {
-		struct fake_user f = { .hook = strict_in_states, .json = FULL_JSON, .migration_flags = 7, .state = state };
+		struct fake_user f = {
+			.hook = strict_in_states, .json = FULL_JSON, .migration_flags = 7, .state = state
+		};
 		struct gw_error e = GW_ERROR_NONE;
 		struct gw_device *dev = open_fake(&f, &e);
 
@@ -209,7 +222,8 @@ static void test_interrupts(void **unused)
 	assert_int_equal(gw_device_irq_set(dev, GW_IRQ_MSIX, 1, 10, fds, NULL), 0);
 	assert_int_equal(seen.nr, 5);
 	for (unsigned i = 0; i < 5; i++) {
-		static const uint32_t starts[] = { 1, 4, 5, 7, 10 }, counts[] = { 3, 1, 2, 3, 1 }, with[] = { 3, 1, 0, 3, 1 };
+		static const uint32_t starts[] = { 1, 4, 5, 7, 10 }, counts[] = { 3, 1, 2, 3, 1 },
+				      with[] = { 3, 1, 0, 3, 1 };
 
 		assert_int_equal(seen.starts[i], starts[i]);
 		assert_int_equal(seen.counts[i], counts[i]);
@@ -225,7 +239,9 @@ static void test_interrupts(void **unused)
 static void test_regions(void **unused)
 {
 	struct seen seen = { .nr = 0 };
-	struct fake_user f = { .hook = see, .hook_data = &seen, .json = "{\"capabilities\":{\"max_data_xfer_size\":1000}}" };
+	struct fake_user f = { .hook = see,
+			       .hook_data = &seen,
+			       .json = "{\"capabilities\":{\"max_data_xfer_size\":1000}}" };
 	struct gw_device *dev = open_fake(&f, NULL);
 	uint8_t buf[2500];
 
@@ -236,7 +252,7 @@ static void test_regions(void **unused)
 	assert_int_equal(gw_device_region_read(dev, 2, 4, buf, sizeof(buf), NULL), sizeof(buf));
 	assert_int_equal(buf[0] | buf[2499], 0);
 	assert_int_equal(gw_device_region_read(dev, 2, UINT64_MAX, buf, 2, NULL), -EINVAL);
-	assert_int_equal(gw_device_region_info(dev, 9, &(struct gw_region_info){ 0 }, NULL), -EINVAL);
+	assert_int_equal(gw_device_region_info(dev, 9, &(struct gw_region_info) { 0 }, NULL), -EINVAL);
 	close_fake(&f, dev);
 }
 
@@ -249,8 +265,9 @@ static void test_large_writes(void **unused)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct seen seen = { .nr = 0 };
-		struct fake_user f = { .hook = see, .hook_data = &seen, .json = cases[i].json, .migration_flags = 5,
-				       .state = 2 };
+		struct fake_user f = {
+			.hook = see, .hook_data = &seen, .json = cases[i].json, .migration_flags = 5, .state = 2
+		};
 		struct gw_device *dev = open_fake(&f, NULL);
 		uint8_t *buf = calloc(1, 2 << 20);
 
@@ -269,7 +286,9 @@ static void test_reading_state(void **unused)
 {
 	for (uint32_t pad = 0; pad < 2; pad++) {
 		struct seen seen = { .left = 300, .pad = pad };
-		struct fake_user f = { .hook = see, .hook_data = &seen, .json = FULL_JSON, .migration_flags = 5, .state = 2 };
+		struct fake_user f = {
+			.hook = see, .hook_data = &seen, .json = FULL_JSON, .migration_flags = 5, .state = 2
+		};
 		struct gw_error e = GW_ERROR_NONE;
 		struct gw_device *dev = open_fake(&f, NULL);
 		uint8_t *buf = calloc(1, 2 << 20);
@@ -293,10 +312,10 @@ static void test_reading_state(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_versions),      cmocka_unit_test(test_json_without_end),
-		cmocka_unit_test(test_offer),	      cmocka_unit_test(test_left_in_a_state),
-		cmocka_unit_test(test_interrupts),    cmocka_unit_test(test_regions),
-		cmocka_unit_test(test_large_writes),  cmocka_unit_test(test_reading_state),
+		cmocka_unit_test(test_versions),     cmocka_unit_test(test_json_without_end),
+		cmocka_unit_test(test_offer),        cmocka_unit_test(test_left_in_a_state),
+		cmocka_unit_test(test_interrupts),   cmocka_unit_test(test_regions),
+		cmocka_unit_test(test_large_writes), cmocka_unit_test(test_reading_state),
 	};
 
 	return cmocka_run_group_tests_name("device_user", tests, NULL, NULL);

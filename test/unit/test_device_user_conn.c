@@ -13,9 +13,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
-#define SHORT_NS (100 * NS_PER_MS)
+#define SHORT_NS    (100 * NS_PER_MS)
 #define GUEST_BYTES 8192
 
 static int serve_nothing(void *arg, struct user_conn *c, const struct user_header *header, const void *payload,
@@ -41,7 +42,7 @@ static int get_info(struct user_conn *c, uint64_t timeout_ns, struct user_call *
 	static const uint8_t request[16] = { 16 };
 	uint8_t reply[16];
 
-	*call = (struct user_call){
+	*call = (struct user_call) {
 		.command = USER_GET_INFO,
 		.request = request,
 		.request_bytes = sizeof(request),
@@ -355,7 +356,7 @@ struct ask {
 	uint32_t flags;
 	uint64_t iova, count;
 	uint32_t body_bytes; /* DMA_WRITE: data bytes that follow; more or less than count is a lie */
-	uint32_t error;	     /* the reply that must come */
+	uint32_t error;      /* the reply that must come */
 };
 
 static void receive_answer(struct fake_user *f, const struct ask *ask, uint16_t id)
@@ -380,17 +381,17 @@ static int interleave(struct fake_user *f, struct fake_message *m)
 	static const struct ask asks[] = {
 		{ 11, 0, 0x10000, 4096, 0, 0 },
 		{ 11, 0, 0x10000, 0, 0, 0 },
-		{ 11, 0, 0x10000, GUEST_BYTES, 0, 0 },		/* over two maps that touch */
+		{ 11, 0, 0x10000, GUEST_BYTES, 0, 0 }, /* over two maps that touch */
 		{ 11, 0, 0x10000, GUEST_BYTES + 1, 0, EFAULT },
 		{ 11, 0, 0, 8, 0, EFAULT },
 		{ 11, 0, UINT64_MAX, 8, 0, EFAULT },
 		{ 11, 0, 0x10000, UINT64_MAX, 0, EINVAL },
 		{ 11, 0, 0x10000, (1 << 20) + 1, 0, EINVAL },
 		{ 12, 0, 0x11000, 8, 8, 0 },
-		{ 12, 0, 0x10000, 8, 8, EFAULT },		/* a map that it may only read */
+		{ 12, 0, 0x10000, 8, 8, EFAULT }, /* a map that it may only read */
 		{ 12, 0, 0x11000, 16, 8, EINVAL },
 		{ 12, 0, 0x11000, 4, 8, EINVAL },
-		{ 12, 0x10, 0x11008, 8, 8, 0 },			/* wants no reply */
+		{ 12, 0x10, 0x11008, 8, 8, 0 }, /* wants no reply */
 		{ 99, 0, 0, 0, 0, ENOTSUP },
 		{ 1, 0, 0, 0, 0, ENOTSUP },
 	};
@@ -408,7 +409,7 @@ static int interleave(struct fake_user *f, struct fake_message *m)
 			receive_answer(f, &asks[i], m->id);
 	}
 	fake_send(f, m->id, 11, 0, 0, NULL, 0); /* no body at all */
-	receive_answer(f, &(struct ask){ .command = 11, .error = EINVAL }, m->id);
+	receive_answer(f, &(struct ask) { .command = 11, .error = EINVAL }, m->id);
 	return 0;
 }
 
@@ -419,7 +420,11 @@ static void test_server_commands(void **unused)
 	uint8_t *guest = malloc(GUEST_BYTES);
 	struct gw_dma_map maps[2] = {
 		{ .iova = 0x10000, .size_bytes = 4096, .hva = guest, .fd = -1, .prot = GW_DMA_READ },
-		{ .iova = 0x11000, .size_bytes = 4096, .hva = guest + 4096, .fd = -1, .prot = GW_DMA_READ | GW_DMA_WRITE },
+		{ .iova = 0x11000,
+		  .size_bytes = 4096,
+		  .hva = guest + 4096,
+		  .fd = -1,
+		  .prot = GW_DMA_READ | GW_DMA_WRITE },
 	};
 	void *ctx;
 
@@ -441,9 +446,9 @@ static void test_server_commands(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_faults),		 cmocka_unit_test(test_late_answer),
-		cmocka_unit_test(test_half_a_reply),	 cmocka_unit_test(test_all_numbers_taken),
-		cmocka_unit_test(test_many_callers),	 cmocka_unit_test(test_unwanted_fds),
+		cmocka_unit_test(test_faults),          cmocka_unit_test(test_late_answer),
+		cmocka_unit_test(test_half_a_reply),    cmocka_unit_test(test_all_numbers_taken),
+		cmocka_unit_test(test_many_callers),    cmocka_unit_test(test_unwanted_fds),
 		cmocka_unit_test(test_server_commands),
 	};
 

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 static void test_log_by_itself(void **unused)
@@ -88,7 +89,7 @@ static void test_log_bounds(void **unused)
 
 /* Random marks, merges and reports against one byte a unit of 512 bytes. */
 #define MODEL_UNITS 512
-#define UNIT 512u
+#define UNIT        512u
 
 static void test_log_model(void **unused)
 {
@@ -194,15 +195,19 @@ static struct gw_device *open_logged(struct fake_user *f, struct script *s, cons
 	struct gw_device *dev;
 	void *ctx;
 
-	*f = (struct fake_user){ .hook = report, .hook_data = s, .json = json, .migration_flags = 1, .state = 2,
-				 .has_log = 1 };
+	*f = (struct fake_user) {
+		.hook = report, .hook_data = s, .json = json, .migration_flags = 1, .state = 2, .has_log = 1
+	};
 	fake_start(f);
 	assert_int_equal(user_open_fd(&ctx, "dev0", f->client_fd, NULL), 0);
 	assert_int_equal(device_new(&dev, "dev0", "", &user_ops, ctx, NULL), 0);
 	assert_true(device_info(dev)->features & GW_FEATURE_DMA_LOG);
 	for (uint64_t i = 0; i < 3; i++) {
-		struct gw_dma_map map = { .iova = 0x100000 * (1 + i), .size_bytes = 0x100000, .hva = guest,
-					  .fd = i < 2 ? f->client_fd : -1, .prot = GW_DMA_READ | GW_DMA_WRITE };
+		struct gw_dma_map map = { .iova = 0x100000 * (1 + i),
+					  .size_bytes = 0x100000,
+					  .hva = guest,
+					  .fd = i < 2 ? f->client_fd : -1,
+					  .prot = GW_DMA_READ | GW_DMA_WRITE };
 
 		assert_int_equal(gw_device_dma_map(dev, &map, NULL), 0);
 	}
@@ -230,7 +235,7 @@ static void test_whole_maps(void **unused)
 	assert_int_equal(bitmap_count(bits, 128), 1);
 	assert_true(bitmap_test(bits, 127));
 	/* Over all three: one report a map with a file, in the logged page size whatever is wanted. */
-	s = (struct script){ .dirty = 0x200000 };
+	s = (struct script) { .dirty = 0x200000 };
 	memset(bits, 0, sizeof(bits));
 	assert_int_equal(device_log_report(dev, 0x100000, 0x300000, 0x10000, bits, NULL), 0);
 	assert_int_equal(s.nr, 2);
@@ -277,8 +282,8 @@ static void test_small_bitmaps(void **unused)
 	uint64_t bits[16] = { 0 };
 	struct fake_user f;
 	void *guest = calloc(1, 0x100000);
-	struct gw_device *dev = open_logged(
-		&f, &s, "{\"capabilities\":{\"godwit\":{},\"migration\":{\"max_bitmap_size\":8}}}", guest);
+	struct gw_device *dev =
+		open_logged(&f, &s, "{\"capabilities\":{\"godwit\":{},\"migration\":{\"max_bitmap_size\":8}}}", guest);
 
 	assert_int_equal(device_log_report(dev, 0x100000, 0x100000, 4096, bits, NULL), 0);
 	assert_int_equal(s.nr, 4);
@@ -344,10 +349,10 @@ static void test_writes_by_message(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_log_by_itself), cmocka_unit_test(test_cut_page),
-		cmocka_unit_test(test_log_bounds),    cmocka_unit_test(test_log_model),
-		cmocka_unit_test(test_whole_maps),    cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_small_bitmaps), cmocka_unit_test(test_lost_logs),
+		cmocka_unit_test(test_log_by_itself),     cmocka_unit_test(test_cut_page),
+		cmocka_unit_test(test_log_bounds),        cmocka_unit_test(test_log_model),
+		cmocka_unit_test(test_whole_maps),        cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_small_bitmaps),     cmocka_unit_test(test_lost_logs),
 		cmocka_unit_test(test_writes_by_message),
 	};
 

@@ -13,6 +13,16 @@ vm_has() {
 	godwit vm --control "$1" status --json | tr -d ' \t\n' | grep -qF "$2"
 }
 
+# How often the guest has checked its devices: scratch register, FIFO, line and modem control of each UART.
+vm_steps() {
+	godwit vm --control "$1" status --json | tr -d ' \t\n' | sed -n 's/.*"operations":\([0-9]*\).*/\1/p'
+}
+
+# vm_steps_beyond CONTROL COUNT
+vm_steps_beyond() {
+	[ "$(vm_steps "$1")" -gt "$2" ]
+}
+
 vm_start() {
 	godwit vm --memory 32M --vcpus 1 "$@" &
 }
@@ -24,6 +34,10 @@ vm_end() {
 		not_ok "$1" "the VM does not end on SIGTERM"
 		kill -9 "$2"
 	fi
+}
+
+move() {
+	godwit migrate --control "$1" "$2" --verify --json >/tmp/report
 }
 
 # A child that has ended and was not waited for still takes signals: look at its state.
@@ -45,7 +59,11 @@ migrate() {
 
 	check "$name.source-runs" wait_for 20 vm_has "$src" '"state":"running"'
 	check "$name.destination-waits" wait_for 20 test -S "$dst"
-	check "$name.migrate" godwit migrate --control "$src" "$uri" --json
+	check "$name.source-drives-devices" wait_for 20 vm_steps_beyond "$src" 20
+	check "$name.migrate" move "$src" "$uri"
+	check "$name.verified" grep -q '"verified": *true' /tmp/report
+	steps=$(vm_steps "$src")
+	check "$name.destination-drives-devices" wait_for 20 vm_steps_beyond "$dst" $((steps + 20))
 	check "$name.destination-runs" wait_for 5 vm_has "$dst" '"state":"running"'
 	check "$name.guest-sees-no-error" vm_has "$dst" '"guest":{"errors":0'
 	if vm_has "$src" '"state":"running"' 2>/dev/null; then
