@@ -7,6 +7,7 @@
 #include "control_client.h"
 #include "demo.h"
 #include "json.h"
+#include "ref/vm/ref_vm.h"
 #include "report_view.h"
 #include "say.h"
 #include "stop_signals.h"
@@ -60,6 +61,13 @@ static const struct option options[] = {
 	  .value = "RATE",
 	  .standard = "200M",
 	  .help = "what the guest writes to its RAM; 0: as fast as it can" },
+	{ .name = "fill",
+	  .kind = OPTION_CHOICE,
+	  FIELD(fill),
+	  .value = "PART",
+	  .standard = "half",
+	  .choices = ref_vm_fill_names,
+	  .help = "of guest RAM that holds data at the start" },
 	MIGRATION_OPTIONS(struct demo_args, limits),
 	{ .name = "transition-latency",
 	  .kind = OPTION_DURATION,
@@ -81,6 +89,10 @@ static const struct option options[] = {
 	  .value = "N",
 	  .standard = "1",
 	  .help = "of what the guest does" },
+	{ .name = "no-verify",
+	  .kind = OPTION_FLAG,
+	  FIELD(unverified),
+	  .help = "do not compare the two sides: only to time a migration" },
 	{ .name = "json",
 	  .kind = OPTION_FLAG,
 	  FIELD(json),
@@ -194,6 +206,8 @@ static void add_options(const struct demo_args *args, json_t *report)
 			  "transition_latency_ms", (double)args->latency_ns / 1e6, "transport",
 			  transports[args->transport], "seed", (json_int_t)args->seed);
 
+	json_object_set_new(given, "fill", json_string(ref_vm_fill_names[args->fill]));
+	json_object_set_new(given, "verify", json_boolean(!args->unverified));
 	json_object_set_new(given, "downtime_limit_ms", json_real((double)limits->downtime_ns / 1e6));
 	json_object_set_new(given, "channels", json_integer((json_int_t)limits->channels));
 	if (limits->bandwidth)
@@ -242,9 +256,9 @@ static void show(const struct demo *demo, json_t *report, const struct gw_error 
 }
 
 /* The exit code, and why: the report's own error counts where nothing else went wrong. */
-static int judge(const json_t *report, struct gw_error *e)
+static int judge(const struct demo_args *args, const json_t *report, struct gw_error *e)
 {
-	int code = migration_exit_code(report, 1);
+	int code = migration_exit_code(report, !args->unverified);
 
 	if (json_has(report, "error"))
 		control_client_error(json_object_get(report, "error"), e);
@@ -270,13 +284,13 @@ static int run(const void *data, const struct words *words)
 	json_t *report = NULL;
 	int ret, code;
 
-	args.limits.verify = 1;
+	args.limits.verify = !args.unverified;
 	demo.stop_fd = stop_signals_open(&e);
 	ret = demo.stop_fd < 0 ? demo.stop_fd : play(&demo, &report, &e);
 	demo_processes_stop(&demo.processes);
 	if (!report)
 		report = json_pack("{s:s, s:s, s:b}", "godwit", gw_version(), "outcome", "none", "verified", 0);
-	code = ret ? EXIT_FAILED : judge(report, &e);
+	code = ret ? EXIT_FAILED : judge(&args, report, &e);
 	show(&demo, report, &e);
 	if (code)
 		say_error(&e);
@@ -293,7 +307,8 @@ const struct command cmd_demo = {
 		       "devices of\n"
 		       "both, each a process of its own; migrates the guest while it works, compares both sides, lets "
 		       "the guest\n"
-		       "check itself, reports, and cleans up. Exit code 0 only if it was completed and verified.\n",
+		       "check itself, reports, and cleans up. Exit code 0 only if it was completed and verified, or\n"
+		       "completed with --no-verify.\n",
 	.example = "  godwit demo --devices 4 --transition-latency 50ms --downtime-limit 1s\n",
 	.options = options,
 	.args_bytes = sizeof(struct demo_args),

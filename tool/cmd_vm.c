@@ -21,7 +21,7 @@ struct vm_args {
 	const char *name, *incoming, *control;
 	uint64_t memory_bytes, vcpus, dirty_rate, seed, device_window_bytes;
 	struct text_list devices;
-	uint32_t log_mode, json, other_side_stopped, force;
+	uint32_t log_mode, fill, json, other_side_stopped, force;
 };
 
 #define FIELD(field) .offset = offsetof(struct vm_args, field)
@@ -66,6 +66,13 @@ static const struct option options[] = {
 	  .value = "RATE",
 	  .standard = "200M",
 	  .help = "what the guest writes; 0: as fast as it can" },
+	{ .name = "fill",
+	  .kind = OPTION_CHOICE,
+	  FIELD(fill),
+	  .value = "PART",
+	  .standard = "half",
+	  .choices = ref_vm_fill_names,
+	  .help = "of guest RAM that holds data at the start" },
 	{ .name = "dirty-log",
 	  .kind = OPTION_CHOICE,
 	  FIELD(log_mode),
@@ -123,6 +130,7 @@ static int serve(const struct vm_args *args)
 		vm.device_uris[i] = args->devices.items[i];
 	vm.dirty_bytes_per_s = args->dirty_rate;
 	vm.seed = args->seed;
+	vm.fill = (enum ref_vm_fill)args->fill;
 	vm.device_window_bytes = args->device_window_bytes;
 	vm.incoming_uri = args->incoming;
 	vm.control_path = args->control;

@@ -3,6 +3,7 @@
 #include "control_client.h"
 #include "demo.h"
 #include "json.h"
+#include "ref/vm/ref_vm.h"
 #include "say.h"
 
 #include <errno.h>
@@ -73,6 +74,7 @@ static int start_vm(struct demo *demo, enum demo_side side, struct gw_error *e)
 	add(&words, "--vcpus=%" PRIu64, args->vcpus);
 	add(&words, "--dirty-rate=%" PRIu64, args->dirty_rate);
 	add(&words, "--seed=%" PRIu64, args->seed);
+	add(&words, "--fill=%s", ref_vm_fill_names[args->fill]);
 	add(&words, "--control=%s", demo->control[side]);
 	for (uint64_t i = 0; i < args->devices; i++) {
 		device_name(side, i, name);

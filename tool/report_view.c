@@ -38,7 +38,7 @@ static const struct part {
 
 static void show_outcome(FILE *out, const struct style *style, const json_t *report)
 {
-	const char *outcome = json_text(report, "outcome"), *what = "";
+	const char *outcome = json_text(report, "outcome"), *what = "", *verified = "";
 	enum tint tint = TINT_BAD;
 
 	for (size_t i = 0; i < sizeof(outcome_texts) / sizeof(outcome_texts[0]); i++) {
@@ -47,8 +47,11 @@ static void show_outcome(FILE *out, const struct style *style, const json_t *rep
 		tint = outcome_texts[i].tint;
 		what = outcome_texts[i].text;
 	}
-	fprintf(out, "%s%s%s%s: %s\n", style_tint(style, tint), outcome,
-		json_true_at(report, "verified") ? ", verified" : "", style_tint(style, TINT_NONE), what);
+	if (json_true_at(report, "verified"))
+		verified = ", verified";
+	else if (tint == TINT_GOOD)
+		verified = ", not verified";
+	fprintf(out, "%s%s%s%s: %s\n", style_tint(style, tint), outcome, verified, style_tint(style, TINT_NONE), what);
 }
 
 static void show_times(FILE *out, const json_t *report)

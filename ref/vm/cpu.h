@@ -8,6 +8,7 @@
 
 #include "ref/vm/blob.h"
 #include "ref/vm/integrity.h"
+#include "ref/vm/ref_vm.h"
 
 #include <godwit/error.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@ struct cpu_config {
 	uint64_t nr_reserved_pages; /* at the start of RAM: not the vCPUs' */
 	uint64_t seed;
 	uint64_t dirty_bytes_per_s; /* all together; 0: as fast as they can */
+	enum ref_vm_fill fill;
 	struct integrity *integrity;
 
 	/* Called on each vCPU while it executes, every so often: interrupts are looked at, drivers run. */

@@ -133,10 +133,15 @@ static uint64_t pace_of(const struct cpu_config *config)
 	return config->dirty_bytes_per_s && !each ? 1 : each;
 }
 
+static struct work_slice slice_of(const struct cpu_config *config, uint32_t index)
+{
+	return work_slice_of(config->nr_pages, config->nr_reserved_pages, config->fill, config->nr, index);
+}
+
 static int vcpu_start(struct vcpu *v, struct vcpus *all, uint32_t index)
 {
 	const struct cpu_config *config = &all->config;
-	struct work_slice slice = work_slice_of(config->nr_pages, config->nr_reserved_pages, config->nr, index);
+	struct work_slice slice = slice_of(config, index);
 	char name[16];
 	int ret;
 
@@ -193,6 +198,7 @@ static void threads_save(void *ctx, struct blob_out *out)
 	blob_put_u32(out, all->config.nr);
 	blob_put_u64(out, all->config.seed);
 	blob_put_u64(out, all->config.dirty_bytes_per_s);
+	blob_put_u32(out, all->config.fill);
 	for (uint32_t i = 0; i < all->config.nr; i++)
 		work_save(&all->cpus[i].work, out);
 }
@@ -200,7 +206,7 @@ static void threads_save(void *ctx, struct blob_out *out)
 static int threads_load(void *ctx, struct blob_in *in, struct gw_error *e)
 {
 	struct vcpus *all = ctx;
-	uint32_t nr = blob_get_u32(in);
+	uint32_t nr = blob_get_u32(in), fill;
 	int ret = 0;
 
 	if (!in->bad && nr != all->config.nr)
@@ -208,8 +214,14 @@ static int threads_load(void *ctx, struct blob_in *in, struct gw_error *e)
 				    all->config.nr);
 	all->config.seed = blob_get_u64(in);
 	all->config.dirty_bytes_per_s = blob_get_u64(in);
+	fill = blob_get_u32(in);
+	if (fill >= REF_VM_NR_FILLS)
+		ret = -EBADMSG;
+	else
+		all->config.fill = fill;
 	for (uint32_t i = 0; !ret && i < nr; i++) {
 		pace_init(&all->cpus[i].pace, pace_of(&all->config));
+		all->cpus[i].work.slice = slice_of(&all->config, i);
 		ret = work_load(&all->cpus[i].work, in, all->config.seed);
 	}
 	if (ret || in->bad)

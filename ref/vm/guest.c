@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define STATE_MAGIC   0x6d767767u /* "gwvm" */
-#define STATE_VERSION 1
+#define STATE_VERSION 2           /* 2: the vCPUs' state has fill */
 
 /* On the vCPU: its own devices only, so a driver is never called by two. */
 static void tick(void *ctx, uint32_t cpu, uint64_t now_ns)
@@ -50,6 +50,7 @@ static int open_cpus(struct guest *guest, const struct guest_config *config, str
 		.nr_reserved_pages = (uint64_t)config->nr_devices * DRIVER_AREA_BYTES / GW_PAGE_BYTES,
 		.seed = config->seed,
 		.dirty_bytes_per_s = config->dirty_bytes_per_s,
+		.fill = config->fill,
 		.integrity = &guest->integrity,
 		.tick = tick,
 		.tick_ctx = guest,

@@ -28,6 +28,7 @@ struct guest_config {
 	uint32_t nr_vcpus;
 	uint64_t dirty_bytes_per_s;
 	uint64_t seed;
+	enum ref_vm_fill fill;
 };
 
 struct guest {

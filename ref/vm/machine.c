@@ -98,6 +98,7 @@ static int open_guest(struct machine *machine, const struct ref_vm_options *opti
 		.nr_vcpus = options->nr_vcpus,
 		.dirty_bytes_per_s = options->dirty_bytes_per_s,
 		.seed = options->seed,
+		.fill = options->fill,
 	};
 
 	return guest_open(&machine->guest, &config, e);

@@ -12,6 +12,13 @@
 
 #define MEMORY_UNIT_BYTES (1ull << 20)
 
+const char *const ref_vm_fill_names[] = {
+	[REF_VM_FILL_HALF] = "half",
+	[REF_VM_FILL_ALL] = "all",
+	[REF_VM_FILL_NONE] = "none",
+	NULL,
+};
+
 void ref_vm_options_init(struct ref_vm_options *options)
 {
 	*options = (struct ref_vm_options) {

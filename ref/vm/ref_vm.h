@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The reference VM as a program part: RAM, vCPUs that check themselves, devices by URI, and a control socket,
- * built around libgodwit as a VMM's author would. Everything else in this folder is behind these two names. It
+ * built around libgodwit as a VMM's author would. Everything else in this folder is behind these names. It
  * prints nothing and installs no signal handler; the caller owns the options and stop_fd.
  */
 #ifndef REF_VM_H
@@ -15,6 +15,16 @@
 #define REF_VM_DIRTY_BYTES_PER_S   200000000ull
 #define REF_VM_DEVICE_WINDOW_BYTES 0 /* the library's default */
 
+/* How much of guest RAM holds data that cannot be compressed when a guest starts; the rest is zero. */
+enum ref_vm_fill {
+	REF_VM_FILL_HALF,
+	REF_VM_FILL_ALL,  /* but what the drivers use */
+	REF_VM_FILL_NONE, /* a few MiB, which the vCPUs work on */
+	REF_VM_NR_FILLS,
+};
+
+extern const char *const ref_vm_fill_names[]; /* by enum ref_vm_fill; ended by NULL */
+
 struct ref_vm_options {
 	const char *name;      /* of the VM; default "godwit" */
 	uint64_t memory_bytes; /* a multiple of 1 MiB; default 256 MiB */
@@ -22,6 +32,7 @@ struct ref_vm_options {
 	uint32_t nr_devices;
 	uint64_t dirty_bytes_per_s;              /* all vCPUs together; 0: as fast as they can */
 	uint64_t seed;                           /* of everything the guest writes; a guest that comes brings its own */
+	enum ref_vm_fill fill;                   /* a guest that comes brings its own; default half */
 	uint64_t device_window_bytes;            /* gw_limits.device_window_bytes of an incoming migration */
 	const char *device_uris[GW_MAX_DEVICES]; /* get the ids dev0, dev1, ... */
 	const char *incoming_uri;                /* NULL: a guest starts here; else one is awaited */

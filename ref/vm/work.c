@@ -9,10 +9,24 @@
 #define FREE_PAGE_EVERY   64 /* page writes */
 #define FREE_PAGES_USED   8  /* one of so many at most */
 #define VERSION_FREE_USED 1
+#define LEAST_PAGES       1024 /* written by all vCPUs together, where fill is none */
 
-struct work_slice work_slice_of(uint64_t nr_pages, uint64_t nr_reserved, uint32_t nr, uint32_t index)
+static uint64_t pages_worked_on(uint64_t nr_pages, uint64_t nr_reserved, enum ref_vm_fill fill)
 {
-	uint64_t worked = nr_pages / 2 / nr;
+	switch (fill) {
+	case REF_VM_FILL_ALL:
+		return nr_pages - nr_reserved;
+	case REF_VM_FILL_NONE:
+		return LEAST_PAGES < nr_pages / 2 ? LEAST_PAGES : nr_pages / 2;
+	default:
+		return nr_pages / 2;
+	}
+}
+
+struct work_slice work_slice_of(uint64_t nr_pages, uint64_t nr_reserved, enum ref_vm_fill fill, uint32_t nr,
+				uint32_t index)
+{
+	uint64_t worked = pages_worked_on(nr_pages, nr_reserved, fill) / nr;
 	uint64_t first_free = nr_reserved + worked * nr;
 	uint64_t nr_free = (nr_pages - first_free) / nr;
 

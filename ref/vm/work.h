@@ -10,6 +10,7 @@
 
 #include "ref/vm/blob.h"
 #include "ref/vm/integrity.h"
+#include "ref/vm/ref_vm.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -40,8 +41,12 @@ struct work {
 	uint64_t offset;
 };
 
-/* Cuts nr_pages of RAM, of which the first nr_reserved are not the vCPUs', into nr slices; this is the index-th. */
-struct work_slice work_slice_of(uint64_t nr_pages, uint64_t nr_reserved, uint32_t nr, uint32_t index);
+/*
+ * Cuts nr_pages of RAM, of which the first nr_reserved are not the vCPUs', into nr slices; this is the index-th. How
+ * much of it is written and how much is free is what fill says.
+ */
+struct work_slice work_slice_of(uint64_t nr_pages, uint64_t nr_reserved, enum ref_vm_fill fill, uint32_t nr,
+				uint32_t index);
 
 void work_init(struct work *work, uint8_t *ram, const struct work_slice *slice, uint64_t seed,
 	       struct integrity *integrity);

@@ -30,7 +30,7 @@ struct bench {
 
 static void bench_init(struct bench *bench)
 {
-	struct work_slice slice = work_slice_of(NR_PAGES, RESERVED, 1, 0);
+	struct work_slice slice = work_slice_of(NR_PAGES, RESERVED, REF_VM_FILL_HALF, 1, 0);
 
 	bench->ram = aligned_alloc(GW_PAGE_BYTES, NR_PAGES * GW_PAGE_BYTES);
 	assert_non_null(bench->ram);
@@ -56,12 +56,12 @@ static uint64_t errors_of(struct bench *bench)
 	return integrity_get(&bench->integrity, NULL);
 }
 
-static void test_slices_share_ram(void **state)
+static void check_slices(enum ref_vm_fill fill)
 {
 	uint8_t owners[NR_PAGES] = { 0 };
 
 	for (uint32_t i = 0; i < 3; i++) {
-		struct work_slice slice = work_slice_of(NR_PAGES, RESERVED, 3, i);
+		struct work_slice slice = work_slice_of(NR_PAGES, RESERVED, fill, 3, i);
 
 		for (uint64_t p = 0; p < slice.nr_pages; p++)
 			owners[slice.first_page + p]++;
@@ -70,6 +70,20 @@ static void test_slices_share_ram(void **state)
 	}
 	for (int p = 0; p < NR_PAGES - 3; p++) /* what does not divide by three is nobody's */
 		assert_int_equal(owners[p], p >= RESERVED);
+}
+
+static void test_slices_share_ram(void **state)
+{
+	for (enum ref_vm_fill fill = 0; fill < REF_VM_NR_FILLS; fill++)
+		check_slices(fill);
+}
+
+static void test_fill_says_how_much_is_written(void **state)
+{
+	assert_int_equal(work_slice_of(100000, RESERVED, REF_VM_FILL_HALF, 2, 0).nr_pages, 25000);
+	assert_int_equal(work_slice_of(100000, RESERVED, REF_VM_FILL_ALL, 2, 0).nr_pages, (100000 - RESERVED) / 2);
+	assert_int_equal(work_slice_of(100000, RESERVED, REF_VM_FILL_ALL, 2, 1).nr_free_pages, 0);
+	assert_int_equal(work_slice_of(100000, RESERVED, REF_VM_FILL_NONE, 2, 0).nr_pages, 512);
 }
 
 static void test_a_pass_writes_each_page_once(void **state)
@@ -229,10 +243,11 @@ static void test_a_bad_state_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slices_share_ram),        cmocka_unit_test(test_a_pass_writes_each_page_once),
-		cmocka_unit_test(test_untouched_ram_is_right),  cmocka_unit_test(test_state_goes_on_elsewhere),
-		cmocka_unit_test(test_one_wrong_byte_is_found), cmocka_unit_test(test_the_guest_finds_it_by_itself),
-		cmocka_unit_test(test_an_old_page_is_wrong),    cmocka_unit_test(test_a_bad_state_is_refused),
+		cmocka_unit_test(test_fill_says_how_much_is_written), cmocka_unit_test(test_slices_share_ram),
+		cmocka_unit_test(test_a_pass_writes_each_page_once),  cmocka_unit_test(test_untouched_ram_is_right),
+		cmocka_unit_test(test_state_goes_on_elsewhere),       cmocka_unit_test(test_one_wrong_byte_is_found),
+		cmocka_unit_test(test_the_guest_finds_it_by_itself),  cmocka_unit_test(test_an_old_page_is_wrong),
+		cmocka_unit_test(test_a_bad_state_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("refvm_work", tests, NULL, NULL);
