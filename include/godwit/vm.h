@@ -33,7 +33,10 @@ struct gw_ram_block {
 struct gw_vm_ops {
 	uint32_t size; /* sizeof(struct gw_vm_ops) of the caller */
 
-	/* Stops every vCPU: when it returns 0 none executes and none will before resume. Paused already: 0. */
+	/*
+	 * Stops every vCPU, and whatever else of the VMM writes to guest RAM: when it returns 0 only the devices of
+	 * the list still may, and nothing else will before resume. Paused already: 0.
+	 */
 	int (*pause)(void *ctx, struct gw_error *e);
 	/* Lets them run. On a destination this is the first time; devices are RUNNING when it is called. */
 	int (*resume)(void *ctx, struct gw_error *e);
