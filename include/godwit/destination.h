@@ -25,7 +25,11 @@ int gw_destination_start(struct gw_destination *destination, const char *uri, st
 /* The URI a source connects to, with the port that was taken. Valid after start; owned by the destination. */
 const char *gw_destination_uri(const struct gw_destination *destination);
 
-/* Stops waiting or loading. Taken until READY was sent: then the source decides, and this returns -EALREADY. */
+/*
+ * Stops waiting or loading. Taken until READY was sent: then the source decides, and this returns -EALREADY. After
+ * OWNER_UNKNOWN it gives up what is held, and waits for that: the outcome becomes ROLLED_BACK. Only when someone has
+ * made sure that the source runs the guest, or that nobody should.
+ */
 int gw_destination_cancel(struct gw_destination *destination);
 
 /* Waits for the outcome: 0, or -ETIMEDOUT. timeout_ms < 0: for ever. */
@@ -43,7 +47,7 @@ const struct gw_report *gw_destination_report(const struct gw_destination *desti
  */
 int gw_destination_take_over(struct gw_destination *destination, struct gw_error *e);
 
-/* Cancels, waits, frees. NULL is fine. */
+/* Cancels (gives up what is held, too), waits, frees. NULL is fine. */
 void gw_destination_free(struct gw_destination *destination);
 
 #ifdef __cplusplus

@@ -54,7 +54,8 @@ int ram_chunk_of(const struct ram *ram, uint64_t gpa, uint64_t *chunk);
 
 /*
  * Makes the kernel back the chunks part, part + nr_parts, part + 2 * nr_parts, ... with memory, writable, so that no
- * page fault stands under the data that comes later. Contents stay as they are, whoever writes at the same time.
+ * page fault stands under the data that comes later. Contents stay as they are, whoever writes at the same time; a
+ * chunk that is there already costs next to nothing.
  * go_on(arg) is asked before each chunk, may be NULL. 0, -ECANCELED (go_on said no), or -errno with a sentence.
  */
 int ram_populate(const struct ram *ram, unsigned part, unsigned nr_parts, bool (*go_on)(void *arg), void *arg,

@@ -25,7 +25,8 @@
 /* Protected shared memory, and memory that is not there yet: a page that is first made by a write counts. */
 #define FEATURES (UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED)
 
-static int arm(struct gw_process_log *log, struct gw_error *e)
+static int arm(struct gw_process_log *log,
+	       int (*enlist)(const struct uffd *uffd, const struct ram *ram, struct gw_error *e), struct gw_error *e)
 {
 	int ret;
 
@@ -33,7 +34,7 @@ static int arm(struct gw_process_log *log, struct gw_error *e)
 		return err_set(e, -EOPNOTSUPP, "ram", "a feature that this needs is not to be used");
 	ret = uffd_open(&log->uffd, FEATURES, 0, e);
 	if (!ret)
-		ret = uffd_register(&log->uffd, &log->ram, e);
+		ret = enlist(&log->uffd, &log->ram, e);
 	if (ret)
 		return ret;
 	log->async.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -77,7 +78,7 @@ static int scan(struct gw_process_log *log, uint64_t flags, uint64_t *at, uint64
 static int probe(struct gw_process_log *log, struct gw_error *e)
 {
 	uint64_t at = (uintptr_t)log->ram.blocks[0].hva;
-	int ret = arm(log, e);
+	int ret = arm(log, uffd_register_some, e);
 
 	if (!ret) {
 		ret = scan(log, 0, &at, at + min_u64(log->ram.blocks[0].size_bytes, LIMIT_CHUNK_BYTES));
@@ -90,7 +91,7 @@ static int probe(struct gw_process_log *log, struct gw_error *e)
 
 static int start(struct gw_process_log *log, struct gw_error *e)
 {
-	int ret = arm(log, e);
+	int ret = arm(log, uffd_register, e);
 
 	return ret ? ret : uffd_protect_all(&log->uffd, &log->ram, e);
 }

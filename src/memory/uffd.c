@@ -81,23 +81,46 @@ void uffd_close(struct uffd *uffd)
 	fd_close(&uffd->fd);
 }
 
+/* At most max_bytes of the block, but all of it where they are less than a page of the host. */
+static int register_block(const struct uffd *uffd, const struct gw_ram_block *block, uint64_t max_bytes,
+			  struct gw_error *e)
+{
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)block->hva, .len = min_u64(block->size_bytes, max_bytes) },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	int ret = ioctl(uffd->fd, UFFDIO_REGISTER, &reg);
+
+	if (ret && errno == EINVAL && reg.range.len < block->size_bytes) {
+		reg.range.len = block->size_bytes;
+		ret = ioctl(uffd->fd, UFFDIO_REGISTER, &reg);
+	}
+	if (ret)
+		return err_set(e, -errno, "ram", "writes to RAM block %s cannot be tracked by userfaultfd: %s",
+			       block->id, strerror(errno));
+	if (!(reg.ioctls & 1ull << _UFFDIO_WRITEPROTECT))
+		return err_set(e, -EOPNOTSUPP, "ram", "RAM block %s is of a kind of memory that userfaultfd cannot "
+			       "write-protect here", block->id);
+	return 0;
+}
+
+static int register_blocks(const struct uffd *uffd, const struct ram *ram, uint64_t max_bytes, struct gw_error *e)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < ram->nr_blocks && !ret; i++)
+		ret = register_block(uffd, &ram->blocks[i], max_bytes, e);
+	return ret;
+}
+
 int uffd_register(const struct uffd *uffd, const struct ram *ram, struct gw_error *e)
 {
-	for (uint32_t i = 0; i < ram->nr_blocks; i++) {
-		const struct gw_ram_block *block = &ram->blocks[i];
-		struct uffdio_register reg = {
-			.range = { .start = (uintptr_t)block->hva, .len = block->size_bytes },
-			.mode = UFFDIO_REGISTER_MODE_WP,
-		};
+	return register_blocks(uffd, ram, UINT64_MAX, e);
+}
 
-		if (ioctl(uffd->fd, UFFDIO_REGISTER, &reg))
-			return err_set(e, -errno, "ram", "writes to RAM block %s cannot be tracked by userfaultfd: %s",
-				       block->id, strerror(errno));
-		if (!(reg.ioctls & 1ull << _UFFDIO_WRITEPROTECT))
-			return err_set(e, -EOPNOTSUPP, "ram", "RAM block %s is of a kind of memory that userfaultfd "
-				       "cannot write-protect here", block->id);
-	}
-	return 0;
+int uffd_register_some(const struct uffd *uffd, const struct ram *ram, struct gw_error *e)
+{
+	return register_blocks(uffd, ram, LIMIT_CHUNK_BYTES, e);
 }
 
 void uffd_unregister(const struct uffd *uffd, void *hva, uint64_t size_bytes)

@@ -28,6 +28,11 @@ void uffd_close(struct uffd *uffd); /* also twice */
 
 /* All blocks, for write protection; nothing is protected yet. A sentence names the block that could not be. */
 int uffd_register(const struct uffd *uffd, const struct ram *ram, struct gw_error *e);
+/*
+ * The same of the start of each block: to see whether it can be done. When a registration ends, the kernel leaves what
+ * was registered mapped read-only, and the next write to each page costs a fault.
+ */
+int uffd_register_some(const struct uffd *uffd, const struct ram *ram, struct gw_error *e);
 void uffd_unregister(const struct uffd *uffd, void *hva, uint64_t size_bytes);
 
 /* Every page of every block. */

@@ -171,7 +171,7 @@ int core_cancel(struct core *core)
 	bool post = false;
 
 	pthread_mutex_lock(&core->lock);
-	if (core->too_late || (core->outcome != GW_OUTCOME_NONE && core->outcome != GW_OWNER_UNKNOWN)) {
+	if (core->too_late || core->outcome != GW_OUTCOME_NONE) {
 		ret = -EALREADY;
 	} else {
 		post = !core->cancelled && core->started;
@@ -255,7 +255,7 @@ int core_wait(struct core *core, int timeout_ms)
 	return ret;
 }
 
-int core_decide(struct core *core, struct gw_error *e)
+int core_decide(struct core *core, struct note *decision, struct gw_error *e)
 {
 	bool allowed;
 
@@ -266,7 +266,7 @@ int core_decide(struct core *core, struct gw_error *e)
 	pthread_mutex_unlock(&core->lock);
 	if (!allowed)
 		return err_set(e, -EINVAL, "session", "the outcome is not owner-unknown: there is nothing to decide");
-	note_post(&core->mailbox, &core->decide);
+	note_post(&core->mailbox, decision);
 	core_wait(core, -1);
 	if (core_outcome(core) == GW_OWNER_UNKNOWN)
 		return err_set(e, -EIO, "session", "it did not come about; nothing has changed");

@@ -84,8 +84,8 @@ struct event core_tick(struct core *core);
 void core_publish(struct core *core, enum gw_outcome outcome);
 enum gw_outcome core_outcome(struct core *core);
 int core_wait(struct core *core, int timeout_ms);
-/* After OWNER_UNKNOWN: makes the session's thread decide, and waits for what comes of it. */
-int core_decide(struct core *core, struct gw_error *e);
+/* After OWNER_UNKNOWN: posts the user's decision (.decide or .cancel of core), and waits for what comes of it. */
+int core_decide(struct core *core, struct note *decision, struct gw_error *e);
 
 /* 0: nothing speaks against it. Else -ENOTSUP with all the reasons in one record, as far as they fit. */
 int core_reasons_error(const struct reasons *reasons, struct gw_error *e);

@@ -66,7 +66,8 @@ static int keep(struct gw_destination *d, const struct message *m, struct gw_err
 	*slot = malloc(size ? size : 1);
 	if (!*slot)
 		return err_set(e, -ENOMEM, "session", "no memory for %s", message_name(m->type));
-	memcpy(*slot, from, size);
+	if (size)
+		memcpy(*slot, from, size); /* a VM without state of its own: from is NULL */
 	if (m->type == FRAME_VM_STATE)
 		d->nr_vm_state = size;
 	return 0;
@@ -149,7 +150,14 @@ void destination_feed(struct gw_destination *d, struct event *event)
 /* A source that was refused, or lost before it was accepted, makes room for the next. */
 static void reopen(struct gw_destination *d)
 {
-	if (d->engine.phase != DESTINATION_IDLE || !d->busy)
+	bool over;
+
+	if (d->engine.phase != DESTINATION_IDLE)
+		return;
+	pthread_mutex_lock(&d->door);
+	over = d->busy && d->candidate < 0; /* else its NOTE_CONTROL is on the way */
+	pthread_mutex_unlock(&d->door);
+	if (!over)
 		return;
 	destination_close_attempt(d);
 	pthread_mutex_lock(&d->door);
@@ -180,6 +188,8 @@ void *destination_run(void *arg)
 			note_free(note);
 		} else {
 			event = core_tick(&d->core);
+			if (event.type == EVENT_TICK && destination_data_stalled(d, &event.error))
+				event.type = EVENT_FAULT;
 			destination_feed(d, &event);
 		}
 		reopen(d);

@@ -46,11 +46,14 @@ struct gw_destination {
 	uint64_t vm_state_digest;
 	struct message_prepare *prepare; /* NULL: did not come */
 	uint64_t load_ended_ns;
+	uint64_t watched_bytes, watched_ns; /* of the data channels, once PREPARE has come */
 	uint64_t commit_ns, running_ns;
 	uint32_t stop_populating; /* atomic */
 
-	/* atomic, for progress */
+	/* atomic: progress may be asked for at any time, also between two attempts */
 	uint32_t phase;
+	struct receive_counts counts;
+	uint64_t loaded_bytes[GW_MAX_DEVICES];
 };
 
 bool destination_compose(struct gw_destination *destination, const struct action *action, struct message *message);
@@ -62,6 +65,9 @@ int destination_open_attempt(struct gw_destination *destination, struct gw_error
 void destination_close_attempt(struct gw_destination *destination);
 /* What must be here for the guest to be whole, against what PREPARE promised. */
 int destination_check_totals(struct gw_destination *destination, struct gw_error *e);
+
+/* PREPARE was sent after all data. True: some is missing, and nothing has come for the stall limit; e says so. */
+bool destination_data_stalled(struct gw_destination *destination, struct gw_error *e);
 
 /* Begins an action; the engine is told of its end. */
 void destination_carry_out(struct gw_destination *destination, const struct action *action);

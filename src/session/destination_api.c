@@ -62,6 +62,8 @@ GW_EXPORT const char *gw_destination_uri(const struct gw_destination *d)
 
 GW_EXPORT int gw_destination_cancel(struct gw_destination *d)
 {
+	if (core_outcome(&d->core) == GW_OWNER_UNKNOWN)
+		return core_decide(&d->core, &d->core.cancel, NULL) ? -EALREADY : 0;
 	return core_cancel(&d->core);
 }
 
@@ -77,14 +79,14 @@ GW_EXPORT const struct gw_report *gw_destination_report(const struct gw_destinat
 
 GW_EXPORT int gw_destination_take_over(struct gw_destination *d, struct gw_error *e)
 {
-	return core_decide(&d->core, e);
+	return core_decide(&d->core, &d->core.decide, e);
 }
 
 GW_EXPORT void gw_destination_free(struct gw_destination *d)
 {
 	if (!d)
 		return;
-	core_cancel(&d->core);
+	gw_destination_cancel(d);
 	if (d->core.started)
 		core_wait(&d->core, -1); /* too late to cancel: then for what comes of it */
 	listener_shutdown(&d->listener);

@@ -34,6 +34,7 @@ void destination_close_attempt(struct gw_destination *d)
 	d->vm_state = NULL;
 	d->nr_vm_state = 0;
 	d->nr_loaded = d->nr_ended = 0;
+	d->watched_ns = 0;
 }
 
 /* The loader of each of the source's devices, in the source's order: buffers carry that number. */
@@ -51,7 +52,7 @@ static int open_loaders(struct gw_destination *d, struct gw_error *e)
 			return err_set(e, -ENODEV, d->source->devices[i].id, "the device is not here");
 		d->nr_loaders = i + 1;
 		ret = loader_init(&d->loaders[i], dev, i, d->core.limits.device_window_bytes, &d->core.control,
-				  &d->core.mailbox, e);
+				  &d->loaded_bytes[i], e);
 	}
 	return ret;
 }
@@ -76,22 +77,44 @@ int destination_open_attempt(struct gw_destination *d, struct gw_error *e)
 		.mailbox = &d->core.mailbox,
 		.meter = &d->core.meter,
 		.attempt = d->attempt,
+		.counts = &d->counts,
 	};
+	__atomic_store_n(&d->counts.ram_frames, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->counts.data_pages, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->counts.zero_pages, 0, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&d->door);
 	d->data_open = true;
 	pthread_mutex_unlock(&d->door);
 	return 0;
 }
 
+bool destination_data_stalled(struct gw_destination *d, struct gw_error *e)
+{
+	uint64_t now_ns = clock_now_ns(&clock_monotonic), bytes = 0;
+
+	if (d->engine.phase != DESTINATION_FINISHING || d->nr_ended >= d->hello.nr_channels)
+		return false;
+	for (uint32_t i = 0; i < d->hello.nr_channels; i++)
+		bytes += channel_received(&d->receivers[i].channel);
+	if (!d->watched_ns || bytes != d->watched_bytes) {
+		d->watched_bytes = bytes;
+		d->watched_ns = now_ns;
+	}
+	if (now_ns - d->watched_ns < d->core.limits.stall_ns)
+		return false;
+	err_set(e, -ETIMEDOUT, "data channels", "%u of %u have not come to their end, and brought nothing for %llu ms",
+		d->hello.nr_channels - d->nr_ended, d->hello.nr_channels,
+		(unsigned long long)(d->core.limits.stall_ns / NS_PER_MS));
+	return true;
+}
+
 int destination_check_totals(struct gw_destination *d, struct gw_error *e)
 {
 	const struct message_prepare *p = d->prepare;
-	uint64_t frames = 0, pages = 0;
+	uint64_t frames = __atomic_load_n(&d->counts.ram_frames, __ATOMIC_RELAXED);
+	uint64_t pages = __atomic_load_n(&d->counts.data_pages, __ATOMIC_RELAXED) +
+			 __atomic_load_n(&d->counts.zero_pages, __ATOMIC_RELAXED);
 
-	for (uint32_t i = 0; i < d->hello.nr_channels; i++) {
-		frames += d->receivers[i].ram_frames;
-		pages += d->receivers[i].data_pages + d->receivers[i].zero_pages;
-	}
 	if (frames != p->ram_frames || pages != p->ram_pages)
 		return err_set(e, -EBADMSG, "RAM", "%llu pages arrived, %llu were sent", (unsigned long long)pages,
 			       (unsigned long long)p->ram_pages);

@@ -120,10 +120,8 @@ void destination_report(struct gw_destination *d, const struct action *finish)
 		.peak_rss_destination_bytes = core_peak_rss_bytes(),
 	};
 	r->ram.total_bytes = d->core.ram.total_pages * GW_PAGE_BYTES;
-	for (uint32_t i = 0; i < GW_MAX_CHANNELS; i++) {
-		r->ram.sent_pages += __atomic_load_n(&d->receivers[i].data_pages, __ATOMIC_RELAXED);
-		r->ram.zero_pages += __atomic_load_n(&d->receivers[i].zero_pages, __ATOMIC_RELAXED);
-	}
+	r->ram.sent_pages = __atomic_load_n(&d->counts.data_pages, __ATOMIC_RELAXED);
+	r->ram.zero_pages = __atomic_load_n(&d->counts.zero_pages, __ATOMIC_RELAXED);
 	r->ram.sent_bytes = r->ram.sent_pages * GW_PAGE_BYTES;
 	for (uint32_t i = 0; i < r->nr_devices; i++)
 		report_device(d, i, &r->devices[i]);
@@ -142,14 +140,13 @@ GW_EXPORT void gw_destination_progress(struct gw_destination *d, struct gw_progr
 	};
 	snprintf(p->phase, sizeof(p->phase), "%s",
 		 destination_phase_name(__atomic_load_n(&d->phase, __ATOMIC_RELAXED)));
-	for (uint32_t i = 0; i < GW_MAX_CHANNELS; i++)
-		p->ram_sent_bytes += __atomic_load_n(&d->receivers[i].data_pages, __ATOMIC_RELAXED) * GW_PAGE_BYTES;
+	p->ram_sent_bytes = __atomic_load_n(&d->counts.data_pages, __ATOMIC_RELAXED) * GW_PAGE_BYTES;
 	p->nr_devices = d->core.vm.nr_devices;
 	for (uint32_t i = 0; i < p->nr_devices; i++) {
 		struct gw_device_progress *dp = &p->devices[i];
 
 		snprintf(dp->id, sizeof(dp->id), "%s", gw_device_id(d->core.devices[i]));
 		dp->state = device_state(d->core.devices[i]);
-		dp->bytes = __atomic_load_n(&d->loaders[i].bytes, __ATOMIC_RELAXED);
+		dp->bytes = __atomic_load_n(&d->loaded_bytes[i], __ATOMIC_RELAXED);
 	}
 }

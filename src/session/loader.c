@@ -14,11 +14,13 @@
 static uint64_t idle(void *ctx);
 
 int loader_init(struct loader *l, struct gw_device *dev, uint32_t index, uint64_t window_bytes, struct control *control,
-		struct queue *mailbox, struct gw_error *e)
+		uint64_t *bytes, struct gw_error *e)
 {
 	int ret;
 
-	*l = (struct loader){ .dev = dev, .index = index, .window_bytes = window_bytes, .control = control };
+	*l = (struct loader){ .dev = dev, .index = index, .window_bytes = window_bytes, .control = control,
+			     .bytes = bytes };
+	__atomic_store_n(bytes, 0, __ATOMIC_RELAXED);
 	pthread_mutex_init(&l->lock, NULL);
 	l->loaded = (struct note){ .type = NOTE_SAVED, .attempt = control->attempt };
 	l->fault = (struct note){ .type = NOTE_FAULT, .attempt = control->attempt };
@@ -29,7 +31,7 @@ int loader_init(struct loader *l, struct gw_device *dev, uint32_t index, uint64_
 	if (!l->slots || !l->digest)
 		return err_set(e, -ENOMEM, gw_device_id(dev), "no memory to load the device");
 	XXH3_64bits_reset(l->digest);
-	ret = worker_start(&l->worker, "gw-loader", mailbox, idle, l);
+	ret = worker_start(&l->worker, "gw-loader", control->mailbox, idle, l);
 	return ret ? err_set(e, ret, gw_device_id(dev), "cannot start a thread") : 0;
 }
 
@@ -111,12 +113,21 @@ static int run(void *ctx, struct gw_error *e)
 	return walk(ctx, GW_STATE_RUNNING, e);
 }
 
+/*
+ * What was loaded must never come to life here: a reset forgets it. A device that has none stays in STOP, which the
+ * next who opens it ends.
+ */
 static int discard(void *ctx, struct gw_error *e)
 {
 	struct loader *l = ctx;
+	int ret;
 
 	l->loading = false;
-	return walk(l, GW_STATE_RUNNING, e);
+	if (!(device_info(l->dev)->features & GW_FEATURE_RESET))
+		return walk(l, *l->bytes ? GW_STATE_STOP : GW_STATE_RUNNING, e);
+	ret = gw_device_reset(l->dev, e);
+	__atomic_store_n(&l->state, device_state(l->dev), __ATOMIC_RELAXED);
+	return ret;
 }
 
 void loader_begin(struct loader *l, enum action_type action)
@@ -147,9 +158,9 @@ static int write_all(struct loader *l, const struct arrival *arrival, struct gw_
 {
 	uint32_t done = 0;
 
-	if (arrival->header.sent != l->bytes)
+	if (arrival->header.sent != *l->bytes)
 		return err_set(e, -EBADMSG, gw_device_id(l->dev), "the peer's count of state bytes is %llu, ours %llu",
-			       (unsigned long long)arrival->header.sent, (unsigned long long)l->bytes);
+			       (unsigned long long)arrival->header.sent, (unsigned long long)*l->bytes);
 	while (done < arrival->nr_bytes) {
 		ssize_t n = gw_device_data_write(l->dev, arrival->bytes + done, arrival->nr_bytes - done, e);
 
@@ -160,7 +171,7 @@ static int write_all(struct loader *l, const struct arrival *arrival, struct gw_
 		done += (uint32_t)n;
 	}
 	XXH3_64bits_update(l->digest, arrival->bytes, arrival->nr_bytes);
-	__atomic_fetch_add(&l->bytes, arrival->nr_bytes, __ATOMIC_RELAXED);
+	__atomic_fetch_add(l->bytes, arrival->nr_bytes, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -234,7 +245,7 @@ void loader_result(const struct loader *l, struct device_loaded *result)
 	*result = (struct device_loaded){ .load_ns = l->load_ns, .nr_arcs = l->arcs.nr };
 	memcpy(result->arcs, l->arcs.arcs, sizeof(result->arcs));
 	result->total = (struct device_total){
-		.bytes = l->bytes,
+		.bytes = __atomic_load_n(l->bytes, __ATOMIC_RELAXED),
 		.buffers = l->next,
 		.digest = XXH3_64bits_digest(l->digest),
 	};

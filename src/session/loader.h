@@ -41,7 +41,7 @@ struct loader {
 	uint64_t began_ns;
 
 	/* atomic */
-	uint64_t bytes;
+	uint64_t *bytes;  /* written so far; the destination's, where it outlives this */
 	uint64_t load_ns; /* from the first stop-copy buffer taken up to the last one loaded */
 	uint32_t state;
 	uint32_t complete;
@@ -49,8 +49,9 @@ struct loader {
 	struct note loaded, fault;
 };
 
+/* control has been started: notes go to its mailbox. *bytes is set to 0. */
 int loader_init(struct loader *loader, struct gw_device *dev, uint32_t index, uint64_t window_bytes,
-		struct control *control, struct queue *mailbox, struct gw_error *e);
+		struct control *control, uint64_t *bytes, struct gw_error *e);
 void loader_fini(struct loader *loader); /* stops the worker; any state */
 
 /*

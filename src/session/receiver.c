@@ -79,10 +79,12 @@ static uint64_t sum_landed(struct receiver *r, const struct arriving *in, size_t
 
 static void count_pages(struct receiver *r, uint32_t nr_runs)
 {
+	struct receive_counts *counts = r->shared->counts;
+
 	for (uint32_t i = 0; i < nr_runs; i++)
-		__atomic_fetch_add(r->runs[i].flags & RUN_ZERO ? &r->zero_pages : &r->data_pages, r->runs[i].nr_pages,
-				   __ATOMIC_RELAXED);
-	__atomic_fetch_add(&r->ram_frames, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(r->runs[i].flags & RUN_ZERO ? &counts->zero_pages : &counts->data_pages,
+				   r->runs[i].nr_pages, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&counts->ram_frames, 1, __ATOMIC_RELAXED);
 }
 
 static int receive_ram(struct receiver *r, const struct arriving *in, struct gw_error *e)

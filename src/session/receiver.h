@@ -14,6 +14,11 @@
 #include "session/loader.h"
 #include "session/note.h"
 
+/* Of all receivers together; atomic. */
+struct receive_counts {
+	uint64_t ram_frames, data_pages, zero_pages;
+};
+
 /* What all receivers of a migration share; outlives them. */
 struct receiving {
 	const struct ram *ram;
@@ -23,6 +28,7 @@ struct receiving {
 	struct queue *mailbox;
 	struct meter *meter;
 	uint64_t attempt;
+	struct receive_counts *counts;
 	uint64_t last_data_ns; /* atomic: when the last payload was complete */
 };
 
@@ -36,9 +42,6 @@ struct receiver {
 	uint8_t *head;
 	struct page_run *runs;
 	struct iovec *iov;
-
-	/* atomic */
-	uint64_t ram_frames, data_pages, zero_pages;
 
 	struct note ended, lost;
 };

@@ -117,7 +117,7 @@ GW_EXPORT const struct gw_report *gw_source_report(const struct gw_source *s)
 
 GW_EXPORT int gw_source_take_back(struct gw_source *s, struct gw_error *e)
 {
-	return core_decide(&s->core, e);
+	return core_decide(&s->core, &s->core.decide, e);
 }
 
 GW_EXPORT void gw_source_free(struct gw_source *s)

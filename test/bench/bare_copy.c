@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The limit figure of the benchmark: how fast can bytes go from one process's memory into another's over loopback
- * sockets at all? K sockets, a thread at each end, pieces of 2 MiB, nothing else. Both memories are populated before
- * the clock starts; it stops when the receiver has said that all is there. Prints one line of JSON.
+ * sockets at all? K sockets, a thread at each end, pieces of 2 MiB, nothing else. Both memories are shared memory, as
+ * guest RAM is, and populated before the clock starts, as RAM that devices may DMA to is; it stops when the receiver
+ * has said that all is there. Prints one line of JSON.
  *
  *	bare_copy [--bytes N] [--channels K] [--transport tcp|unix]
  */

@@ -221,12 +221,46 @@ static void test_refused_before_the_guest_stops(void **state)
 	free(p);
 }
 
+static void test_bad_arguments(void **state)
+{
+	static const struct gw_limits bad[] = {
+		{ .size = sizeof(bad[0]), .nr_channels = GW_MAX_CHANNELS + 1 },
+		{ .size = sizeof(bad[0]), .device_window_bytes = 1 },
+		{ .size = sizeof(bad[0]), .device_window_bytes = 1ull << 40 },
+	};
+	static const char *const uris[] = { "", "tcp:", "tcp:host", "tcp:host:99999", "unix:", "ftp://host/path" };
+	struct pair *p = malloc(sizeof(*p));
+	struct gw_error e;
+
+	(void)state;
+	open_pair(p, ALL_FLAGS, 0);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		e = (struct gw_error)GW_ERROR_NONE;
+		assert_int_equal(gw_source_new(&p->source, &p->a.vm, &bad[i], &e), -EINVAL);
+		assert_string_not_equal(e.what, "");
+		assert_int_equal(gw_destination_new(&p->destination, &p->b.vm, &bad[i], NULL), -EINVAL);
+	}
+	for (unsigned i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+		e = (struct gw_error)GW_ERROR_NONE;
+		assert_int_equal(gw_source_new(&p->source, &p->a.vm, NULL, &e), 0);
+		assert_int_equal(gw_source_start(p->source, uris[i], &e), -EINVAL);
+		assert_string_not_equal(e.what, "");
+		gw_source_free(p->source);
+	}
+	p->a.vm.nr_ram = 0;
+	assert_int_equal(gw_source_new(&p->source, &p->a.vm, NULL, &e), -EINVAL);
+	p->source = NULL;
+	p->destination = NULL;
+	close_pair(p);
+	free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_mix_of_capabilities), cmocka_unit_test(test_the_kth_call_fails),
 		cmocka_unit_test(test_cancel),			  cmocka_unit_test(test_nobody_listens),
-		cmocka_unit_test(test_refused_before_the_guest_stops),
+		cmocka_unit_test(test_refused_before_the_guest_stops), cmocka_unit_test(test_bad_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
