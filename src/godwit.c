@@ -4,7 +4,7 @@
 
 #include <godwit/godwit.h>
 
-#define TEXT(x)	    #x
+#define TEXT(x)          #x
 #define VERSION(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
 
 GW_EXPORT const char *gw_version(void)

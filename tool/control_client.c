@@ -34,7 +34,7 @@ int control_client_open(struct control_client *client, const char *path, struct 
 	struct timeval send_timeout = { .tv_sec = SEND_TIMEOUT_S };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	*client = (struct control_client) { .fd = -1, .path = path };
+	*client = (struct control_client){ .fd = -1, .path = path };
 	if (strlen(path) >= sizeof(address.sun_path))
 		return fail(e, -ENAMETOOLONG, path, "the path of a socket has at most %zu bytes",
 			    sizeof(address.sun_path) - 1);

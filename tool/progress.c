@@ -13,7 +13,7 @@
 
 void progress_begin(struct progress_view *view, FILE *out)
 {
-	*view = (struct progress_view) { .out = out, .style = style_of(out) };
+	*view = (struct progress_view){ .out = out, .style = style_of(out) };
 }
 
 static void erase_block(struct progress_view *view)

@@ -22,15 +22,15 @@ extern "C" {
 struct gw_device;
 
 /* Device states: the uAPI's numbers. */
-#define GW_STATE_ERROR	      0
-#define GW_STATE_STOP	      1
+#define GW_STATE_ERROR        0
+#define GW_STATE_STOP         1
 #define GW_STATE_RUNNING      2
 #define GW_STATE_STOP_COPY    3
 #define GW_STATE_RESUMING     4
 #define GW_STATE_RUNNING_P2P  5
 #define GW_STATE_PRE_COPY     6
 #define GW_STATE_PRE_COPY_P2P 7
-#define GW_NR_STATES	      8
+#define GW_NR_STATES          8
 
 /* Migration flags: the uAPI's VFIO_MIGRATION_*. */
 #define GW_MIGRATION_STOP_COPY (1u << 0)
@@ -41,32 +41,32 @@ struct gw_device;
 #define GW_DEVICE_TEXT_BYTES 64
 
 /* Region and interrupt indexes of a PCI device: the uAPI's VFIO_PCI_*_INDEX. */
-#define GW_REGION_BAR0	 0
+#define GW_REGION_BAR0   0
 #define GW_REGION_CONFIG 7
-#define GW_IRQ_INTX	 0
-#define GW_IRQ_MSI	 1
-#define GW_IRQ_MSIX	 2
+#define GW_IRQ_INTX      0
+#define GW_IRQ_MSI       1
+#define GW_IRQ_MSIX      2
 
 /* What a device can do beside its migration flags (gw_device_info.features). */
-#define GW_FEATURE_RESET	(1u << 0)
-#define GW_FEATURE_PCI		(1u << 1)
-#define GW_FEATURE_DMA_LOG	(1u << 2) /* DMA logging start, stop, report */
-#define GW_FEATURE_STOP_SIZE	(1u << 3) /* MIG_DATA_SIZE */
+#define GW_FEATURE_RESET        (1u << 0)
+#define GW_FEATURE_PCI          (1u << 1)
+#define GW_FEATURE_DMA_LOG      (1u << 2) /* DMA logging start, stop, report */
+#define GW_FEATURE_STOP_SIZE    (1u << 3) /* MIG_DATA_SIZE */
 #define GW_FEATURE_PRECOPY_INFO (1u << 4) /* GET_PRECOPY_INFO or godwit's vfio-user extension */
-#define GW_FEATURE_DATA_SOCKET	(1u << 5) /* vfio-user: device state has a socket of its own */
+#define GW_FEATURE_DATA_SOCKET  (1u << 5) /* vfio-user: device state has a socket of its own */
 
 struct gw_device_info {
 	uint32_t migration_flags; /* GW_MIGRATION_*; 0: the device cannot migrate */
-	uint32_t features;	  /* GW_FEATURE_* */
+	uint32_t features;        /* GW_FEATURE_* */
 	uint32_t nr_regions;
 	uint32_t nr_irqs;
 	uint16_t vendor_id; /* from PCI config space; 0 where there is none */
 	uint16_t device_id;
 	uint16_t subsystem_vendor_id;
 	uint16_t subsystem_device_id;
-	uint32_t class_revision; /* PCI class code << 8 | revision */
-	uint32_t max_dma_maps;	 /* 0: not stated */
-	uint64_t dma_page_sizes; /* OR of the page sizes DMA maps may use; 0: not stated */
+	uint32_t class_revision;            /* PCI class code << 8 | revision */
+	uint32_t max_dma_maps;              /* 0: not stated */
+	uint64_t dma_page_sizes;            /* OR of the page sizes DMA maps may use; 0: not stated */
 	char backend[GW_DEVICE_TEXT_BYTES]; /* "vfio-user", "kernel cdev", "kernel group", "fd", "ops" */
 	char driver[GW_DEVICE_TEXT_BYTES];  /* kernel driver or server text; empty where there is none */
 };
@@ -102,10 +102,10 @@ struct gw_iova_range {
 struct gw_dma_map {
 	uint64_t iova;
 	uint64_t size_bytes;
-	void *hva;	    /* where the memory is mapped in this process */
+	void *hva;          /* where the memory is mapped in this process */
 	uint64_t fd_offset; /* and where it is in fd; vfio-user servers map it from there */
-	int fd;		    /* -1: none; the device then has to ask this process for every access */
-	uint32_t prot;	    /* GW_DMA_* */
+	int fd;             /* -1: none; the device then has to ask this process for every access */
+	uint32_t prot;      /* GW_DMA_* */
 };
 
 /*

@@ -24,11 +24,16 @@ extern "C" {
 struct gw_error {
 	int32_t code;
 	char where[GW_ERROR_WHERE_BYTES]; /* a device id, "channel 2", "peer", "guest"; may be empty */
-	char what[GW_ERROR_WHAT_BYTES];	  /* one sentence, without a newline */
+	char what[GW_ERROR_WHAT_BYTES];   /* one sentence, without a newline */
 };
 
-#define GW_ERROR_NONE \
-	{ 0, { 0 }, { 0 } }
+#define GW_ERROR_NONE     \
+	{                 \
+		0, { 0 }, \
+		{         \
+			0 \
+		}         \
+	}
 
 #ifdef __cplusplus
 }

@@ -17,10 +17,10 @@
 extern "C" {
 #endif
 
-#define GW_NAME_BYTES	 64
-#define GW_MAX_DEVICES	 32
+#define GW_NAME_BYTES     64
+#define GW_MAX_DEVICES    32
 #define GW_MAX_RAM_BLOCKS 64
-#define GW_PAGE_BYTES	 4096u /* godwit's unit of RAM, on every host */
+#define GW_PAGE_BYTES     4096u /* godwit's unit of RAM, on every host */
 
 /* hva is page aligned, mapped shared or private, readable and writable; gpa and size are multiples of a page. */
 struct gw_ram_block {

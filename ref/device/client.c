@@ -15,7 +15,7 @@
 
 void ref_client_init(struct client *client, struct ref_device *dev, int fd)
 {
-	*client = (struct client) {
+	*client = (struct client){
 		.dev = dev,
 		.commands = { .fd = fd, .stop_fd = dev->stop_fd },
 		.data = { .fd = -1, .stop_fd = dev->stop_fd },

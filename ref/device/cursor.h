@@ -20,7 +20,7 @@ struct cursor {
 
 static inline struct cursor cursor_over(const void *data, size_t size)
 {
-	return (struct cursor) { .at = data, .left = size };
+	return (struct cursor){ .at = data, .left = size };
 }
 
 /* The next size bytes, or NULL. */
@@ -80,7 +80,7 @@ struct writer {
 
 static inline struct writer writer_over(void *data, size_t size)
 {
-	return (struct writer) { .at = data, .left = size };
+	return (struct writer){ .at = data, .left = size };
 }
 
 static inline void writer_put(struct writer *w, const void *value, size_t size)

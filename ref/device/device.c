@@ -32,7 +32,7 @@ int ref_device_init(struct ref_device *dev, const struct ref_device_options *opt
 {
 	int ret;
 
-	*dev = (struct ref_device) { .options = options, .stop_fd = stop_fd };
+	*dev = (struct ref_device){ .options = options, .stop_fd = stop_fd };
 	init_locks(dev);
 	ref_irqs_init(&dev->irqs);
 	ret = ref_memory_init(&dev->memory, options->state_bytes);

@@ -32,7 +32,7 @@ int ref_dma_log_start(struct dma_log *log, uint64_t page_size, bool everything)
 		return -EINVAL;
 	if (log->active)
 		return -EBUSY;
-	*log = (struct dma_log) { .active = true, .everything = everything, .page_size = page_size };
+	*log = (struct dma_log){ .active = true, .everything = everything, .page_size = page_size };
 	return 0;
 }
 
@@ -41,7 +41,7 @@ void ref_dma_log_stop(struct dma_log *log)
 	for (size_t i = 0; i < log->nr_ranges; i++)
 		free(log->ranges[i].bits);
 	free(log->ranges);
-	*log = (struct dma_log) { 0 };
+	*log = (struct dma_log){ 0 };
 }
 
 /* The first range that ends at or after iova, or nr_ranges. */
@@ -77,7 +77,7 @@ static int insert(struct dma_log *log, size_t at, uint64_t first, uint64_t last)
 	if (!bits)
 		return -ENOMEM;
 	memmove(ranges + at + 1, ranges + at, (log->nr_ranges - at) * sizeof(*ranges));
-	ranges[at] = (struct dma_log_range) { .first = first, .last = last, .bits = bits };
+	ranges[at] = (struct dma_log_range){ .first = first, .last = last, .bits = bits };
 	log->nr_ranges++;
 	log->nr_pages += nr_pages;
 	return 0;

@@ -114,7 +114,7 @@ void ref_dma_maps_clear(struct dma_maps *maps)
 	for (size_t i = 0; i < maps->nr; i++)
 		munmap(maps->items[i].hva, maps->items[i].size);
 	free(maps->items);
-	*maps = (struct dma_maps) { 0 };
+	*maps = (struct dma_maps){ 0 };
 }
 
 uint8_t *ref_dma_map_find(const struct dma_maps *maps, uint64_t iova, uint64_t *size, uint32_t rights)

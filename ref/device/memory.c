@@ -28,7 +28,7 @@ int ref_memory_init(struct memory *memory, uint64_t size)
 {
 	void *data;
 
-	*memory = (struct memory) { .size = size };
+	*memory = (struct memory){ .size = size };
 	if (size < MIN_BYTES || size > MAX_BYTES || size % 4096)
 		return -EINVAL;
 	memory->bar_size = round_up_pow2(size);
@@ -48,7 +48,7 @@ void ref_memory_fini(struct memory *memory)
 	if (memory->data)
 		munmap(memory->data, memory->size);
 	free(memory->dirty);
-	*memory = (struct memory) { 0 };
+	*memory = (struct memory){ 0 };
 }
 
 void ref_memory_fill(struct memory *memory, uint64_t seed)

@@ -255,7 +255,7 @@ void ref_request_fini(struct request *request)
 {
 	ref_request_close_fds(request);
 	free(request->body);
-	*request = (struct request) { 0 };
+	*request = (struct request){ 0 };
 }
 
 void ref_reply_fini(struct reply *reply)
@@ -263,5 +263,5 @@ void ref_reply_fini(struct reply *reply)
 	if (reply->fd >= 0)
 		close(reply->fd);
 	free(reply->body);
-	*reply = (struct reply) { .fd = -1 };
+	*reply = (struct reply){ .fd = -1 };
 }

@@ -15,7 +15,7 @@
 
 void ref_migration_init(struct migration *migration)
 {
-	*migration = (struct migration) { .state = MIG_RUNNING };
+	*migration = (struct migration){ .state = MIG_RUNNING };
 	pthread_mutex_init(&migration->session_lock, NULL);
 }
 

@@ -42,8 +42,8 @@ static inline uint64_t pace_next(uint64_t due_ns, uint64_t now_ns, uint64_t ns)
 
 static inline struct timespec pace_timespec(uint64_t time_ns)
 {
-	return (struct timespec) { .tv_sec = (time_t)(time_ns / PACE_SECOND_NS),
-				   .tv_nsec = (long)(time_ns % PACE_SECOND_NS) };
+	return (struct timespec){ .tv_sec = (time_t)(time_ns / PACE_SECOND_NS),
+				  .tv_nsec = (long)(time_ns % PACE_SECOND_NS) };
 }
 
 #endif

@@ -65,7 +65,7 @@ static void set_memory_bar(struct pci *pci, uint64_t size)
 
 void ref_pci_reset(struct pci *pci, uint64_t memory_bar_size)
 {
-	*pci = (struct pci) { 0 };
+	*pci = (struct pci){ 0 };
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		set_field(pci, &fields[i]);
 	set_memory_bar(pci, memory_bar_size);

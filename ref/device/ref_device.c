@@ -19,7 +19,7 @@
 
 void ref_device_options_init(struct ref_device_options *options)
 {
-	*options = (struct ref_device_options) {
+	*options = (struct ref_device_options){
 		.state_bytes = DEFAULT_STATE_BYTES,
 		.initial_bytes = UINT64_MAX,
 		.ready_fd = -1,

@@ -68,7 +68,7 @@ static const struct reg regs_table[] = {
 
 void ref_registers_reset(struct registers *regs, const struct memory *memory, uint64_t serial)
 {
-	*regs = (struct registers) {
+	*regs = (struct registers){
 		.magic = REFDEV_MAGIC,
 		.version = REFDEV_VERSION,
 		.memory_size = memory->size,

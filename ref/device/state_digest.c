@@ -8,7 +8,7 @@
 
 int ref_state_digest_init(struct state_digest *digest, uint64_t nr_blocks)
 {
-	*digest = (struct state_digest) { .nr_blocks = nr_blocks };
+	*digest = (struct state_digest){ .nr_blocks = nr_blocks };
 	digest->blocks = calloc(nr_blocks, sizeof(*digest->blocks));
 	return digest->blocks ? 0 : -ENOMEM;
 }

@@ -104,7 +104,7 @@ struct blob_in blob_get_part(struct blob_in *in)
 	uint32_t size = blob_get_u32(in);
 	const uint8_t *at = take(in, size);
 
-	return (struct blob_in) { .at = at, .left_bytes = at ? size : 0, .bad = !at };
+	return (struct blob_in){ .at = at, .left_bytes = at ? size : 0, .bad = !at };
 }
 
 int blob_ended(const struct blob_in *in)

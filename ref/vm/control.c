@@ -65,7 +65,7 @@ int control_listen(struct control *control, const char *path, const struct vm_co
 	struct sockaddr_un address = address_of(path ? path : "");
 	int ret;
 
-	*control = (struct control) { .vm = *vm, .stop_fd = stop_fd, .listen_fd = -1 };
+	*control = (struct control){ .vm = *vm, .stop_fd = stop_fd, .listen_fd = -1 };
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
 		control->clients[i].fd = -1;
 	if (!path)
@@ -215,13 +215,13 @@ static int take_news(struct control *control, struct gw_error *e)
 
 static void fill_pollfds(const struct control *control, struct pollfd pollfds[POLL_NR])
 {
-	pollfds[POLL_STOP] = (struct pollfd) { .fd = control->stop_fd, .events = POLLIN };
-	pollfds[POLL_MIGRATION] = (struct pollfd) { .fd = control->vm.migration->event_fd, .events = POLLIN };
-	pollfds[POLL_LISTEN] = (struct pollfd) { .fd = control->listen_fd, .events = POLLIN };
+	pollfds[POLL_STOP] = (struct pollfd){ .fd = control->stop_fd, .events = POLLIN };
+	pollfds[POLL_MIGRATION] = (struct pollfd){ .fd = control->vm.migration->event_fd, .events = POLLIN };
+	pollfds[POLL_LISTEN] = (struct pollfd){ .fd = control->listen_fd, .events = POLLIN };
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++) {
 		const struct line_client *client = &control->clients[i];
 
-		pollfds[POLL_CLIENTS + i] = (struct pollfd) {
+		pollfds[POLL_CLIENTS + i] = (struct pollfd){
 			.fd = client->fd,
 			.events = (short)((client->at_end ? 0 : POLLIN) | (client->out_bytes ? POLLOUT : 0)),
 		};

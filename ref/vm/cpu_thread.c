@@ -233,7 +233,7 @@ static void threads_counters(void *ctx, struct cpu_counters *counters)
 {
 	struct vcpus *all = ctx;
 
-	*counters = (struct cpu_counters) { 0 };
+	*counters = (struct cpu_counters){ 0 };
 	for (uint32_t i = 0; i < all->config.nr; i++) {
 		struct work *work = &all->cpus[i].work;
 

@@ -64,7 +64,7 @@ static int mtty_open(void **ctx, const struct driver_env *env, struct gw_error *
 		return vm_error_set(e, -ENOMEM, gw_device_id(env->dev), "no memory for its driver");
 	mtty->env = *env;
 	mtty->id = gw_device_id(env->dev);
-	mtty->registers = (struct mmio) { .dev = env->dev, .region = GW_REGION_BAR0 };
+	mtty->registers = (struct mmio){ .dev = env->dev, .region = GW_REGION_BAR0 };
 	*ctx = mtty;
 	return 0;
 }
@@ -168,7 +168,7 @@ static void mtty_counters(const void *ctx, struct driver_counters *counters)
 {
 	const struct mtty *mtty = ctx;
 
-	*counters = (struct driver_counters) { .operations = mtty->nr_steps };
+	*counters = (struct driver_counters){ .operations = mtty->nr_steps };
 }
 
 const struct driver_ops driver_mtty_ops = {

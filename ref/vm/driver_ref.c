@@ -27,7 +27,7 @@ static int ref_open(void **ctx, const struct driver_env *env, struct gw_error *e
 		return vm_error_set(e, -ENOMEM, gw_device_id(env->dev), "no memory for its driver");
 	ref->env = *env;
 	ref->id = gw_device_id(env->dev);
-	ref->registers = (struct mmio) { .dev = env->dev, .region = REFDEV_BAR_REGISTERS };
+	ref->registers = (struct mmio){ .dev = env->dev, .region = REFDEV_BAR_REGISTERS };
 	ref->words = malloc(DRIVER_REF_BUFFER_BYTES);
 	if (ref->words)
 		ret = interrupts_open(&ref->interrupts, env->dev, REFDEV_NR_VECTORS, e);

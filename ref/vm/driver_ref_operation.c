@@ -48,7 +48,7 @@ static struct operation operation_of(const struct driver_ref *ref, uint64_t n)
 	uint64_t pattern_seed = page_pattern_mix(cycle + 2 + kind->half);
 	uint64_t sum_seed = page_pattern_mix(cycle + 4);
 
-	return (struct operation) {
+	return (struct operation){
 		.step = (enum step)(n % NR_STEPS),
 		.code = kind->code,
 		.local = kind->half * half_bytes + place,

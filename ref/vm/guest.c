@@ -63,7 +63,7 @@ int guest_open(struct guest *guest, const struct guest_config *config, struct gw
 {
 	int ret;
 
-	*guest = (struct guest) {
+	*guest = (struct guest){
 		.memory = config->memory,
 		.cpu_ops = &cpu_thread_ops,
 		.nr_vcpus = config->nr_vcpus,
@@ -89,7 +89,7 @@ void guest_close(struct guest *guest)
 			guest->devices[i].driver->close(guest->devices[i].driver_ctx);
 	integrity_fini(&guest->integrity);
 	pthread_mutex_destroy(&guest->lock);
-	*guest = (struct guest) { .cpu_ops = NULL };
+	*guest = (struct guest){ .cpu_ops = NULL };
 }
 
 int guest_boot(struct guest *guest, struct gw_error *e)
@@ -273,7 +273,7 @@ void guest_get_counters(struct guest *guest, struct guest_counters *counters)
 {
 	struct cpu_counters cpus;
 
-	*counters = (struct guest_counters) { .nr_vcpus = guest->nr_vcpus, .running = guest->running };
+	*counters = (struct guest_counters){ .nr_vcpus = guest->nr_vcpus, .running = guest->running };
 	counters->errors = integrity_get(&guest->integrity, counters->first_error);
 	guest->cpu_ops->counters(guest->cpus, &cpus);
 	counters->pages_written = cpus.pages_written;

@@ -8,7 +8,7 @@
 
 void integrity_init(struct integrity *integrity)
 {
-	*integrity = (struct integrity) { .errors = 0 };
+	*integrity = (struct integrity){ .errors = 0 };
 	pthread_mutex_init(&integrity->lock, NULL);
 }
 

@@ -26,7 +26,7 @@ int interrupts_open(struct interrupts *interrupts, struct gw_device *dev, uint32
 	struct gw_error cause = GW_ERROR_NONE;
 	int ret;
 
-	*interrupts = (struct interrupts) { .nr = 0 };
+	*interrupts = (struct interrupts){ .nr = 0 };
 	ret = open_eventfds(interrupts, nr);
 	if (!ret)
 		ret = gw_device_irq_set(dev, GW_IRQ_MSIX, 0, nr, interrupts->eventfds, &cause);

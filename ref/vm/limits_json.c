@@ -90,7 +90,7 @@ int limits_json(const json_t *json, struct gw_limits *limits, struct gw_error *e
 	const char *name;
 	json_t *value;
 
-	*limits = (struct gw_limits) { .size = sizeof(*limits) };
+	*limits = (struct gw_limits){ .size = sizeof(*limits) };
 	if (json && !json_is_object(json))
 		return vm_error_set(e, -EINVAL, "limits", "must be an object");
 	json_object_foreach((json_t *)json, name, value)

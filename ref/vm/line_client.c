@@ -10,7 +10,7 @@
 
 int line_client_open(struct line_client *client, int fd)
 {
-	*client = (struct line_client) { .fd = fd, .in = malloc(LINE_CLIENT_IN_BYTES) };
+	*client = (struct line_client){ .fd = fd, .in = malloc(LINE_CLIENT_IN_BYTES) };
 	if (client->in)
 		return 0;
 	line_client_close(client);
@@ -23,7 +23,7 @@ void line_client_close(struct line_client *client)
 		close(client->fd);
 	free(client->in);
 	free(client->out);
-	*client = (struct line_client) { .fd = -1 };
+	*client = (struct line_client){ .fd = -1 };
 }
 
 void line_client_receive(struct line_client *client)

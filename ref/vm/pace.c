@@ -9,7 +9,7 @@
 
 void pace_init(struct pace *pace, uint64_t bytes_per_s)
 {
-	*pace = (struct pace) { .bytes_per_s = bytes_per_s > MAX_BYTES_PER_S ? 0 : bytes_per_s };
+	*pace = (struct pace){ .bytes_per_s = bytes_per_s > MAX_BYTES_PER_S ? 0 : bytes_per_s };
 }
 
 void pace_begin(struct pace *pace, uint64_t now_ns)

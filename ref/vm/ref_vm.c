@@ -21,7 +21,7 @@ const char *const ref_vm_fill_names[] = {
 
 void ref_vm_options_init(struct ref_vm_options *options)
 {
-	*options = (struct ref_vm_options) {
+	*options = (struct ref_vm_options){
 		.name = "godwit",
 		.memory_bytes = 256ull << 20,
 		.nr_vcpus = 2,

@@ -37,7 +37,7 @@ static const enum vm_state destination_ends[] = {
 
 int vm_migration_init(struct vm_migration *migration, const struct gw_vm *vm, struct gw_error *e)
 {
-	*migration = (struct vm_migration) { .vm = vm, .event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	*migration = (struct vm_migration){ .vm = vm, .event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	if (migration->event_fd < 0)
 		return vm_error_set(e, -errno, "", "no eventfd to be had: %s", strerror(errno));
 	return 0;

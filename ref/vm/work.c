@@ -30,7 +30,7 @@ struct work_slice work_slice_of(uint64_t nr_pages, uint64_t nr_reserved, enum re
 	uint64_t first_free = nr_reserved + worked * nr;
 	uint64_t nr_free = (nr_pages - first_free) / nr;
 
-	return (struct work_slice) {
+	return (struct work_slice){
 		.first_page = nr_reserved + worked * index,
 		.nr_pages = worked,
 		.first_free_page = first_free + nr_free * index,
@@ -71,7 +71,7 @@ static uint64_t page_at(const struct work *work, uint64_t position)
 void work_init(struct work *work, uint8_t *ram, const struct work_slice *slice, uint64_t seed,
 	       struct integrity *integrity)
 {
-	*work = (struct work) { .ram = ram, .integrity = integrity, .slice = *slice, .seed = seed, .pass = 1 };
+	*work = (struct work){ .ram = ram, .integrity = integrity, .slice = *slice, .seed = seed, .pass = 1 };
 	choose_order(work);
 }
 

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ARRAY_SIZE(a)	    (sizeof(a) / sizeof((a)[0]))
-#define DIV_ROUND_UP(n, d)  (((n) + (d)-1) / (d))
-#define KIB		    1024ull
-#define MIB		    (1024ull * KIB)
-#define GIB		    (1024ull * MIB)
+#define ARRAY_SIZE(a)      (sizeof(a) / sizeof((a)[0]))
+#define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
+#define KIB                1024ull
+#define MIB                (1024ull * KIB)
+#define GIB                (1024ull * MIB)
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {

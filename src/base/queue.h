@@ -21,7 +21,7 @@ struct queue {
 };
 
 int queue_init(struct queue *q, size_t nr_slots); /* 0 or -ENOMEM */
-void queue_fini(struct queue *q);		  /* no thread may be using it; what it holds is not freed */
+void queue_fini(struct queue *q);                 /* no thread may be using it; what it holds is not freed */
 
 /* Waits for room. 0, or -EPIPE if closed: the caller keeps the item. */
 int queue_push(struct queue *q, void *item);

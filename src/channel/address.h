@@ -17,7 +17,7 @@ enum address_kind { ADDRESS_TCP, ADDRESS_UNIX };
 
 struct address {
 	enum address_kind kind;
-	uint16_t port; /* tcp; 0: any, for a listener */
+	uint16_t port;                 /* tcp; 0: any, for a listener */
 	char host[ADDRESS_HOST_BYTES]; /* tcp, without brackets */
 	char path[ADDRESS_PATH_BYTES]; /* unix */
 	char uri[ADDRESS_URI_BYTES];   /* all of it, as address_parse would take it */

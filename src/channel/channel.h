@@ -35,16 +35,16 @@ struct channel_ops {
 extern const struct channel_ops channel_socket_ops;
 
 struct channel {
-	int fd; /* -1: none; non-blocking */
+	int fd;               /* -1: none; non-blocking */
 	pthread_mutex_t lock; /* of fd's coming and going, against channel_shutdown */
 	const struct channel_ops *ops;
 	const struct clock *clock;
 	char name[CHANNEL_NAME_BYTES]; /* "channel 2": where errors happened; set by the owner */
-	uint64_t stall_ns;	       /* a send without progress fails after this; default DEFAULT_STALL_NS */
+	uint64_t stall_ns;             /* a send without progress fails after this; default DEFAULT_STALL_NS */
 	uint64_t receive_stall_ns;     /* so does a receive; default DEADLINE_NEVER: waits for ever */
-	uint64_t sent_bytes;	       /* read them by channel_sent, channel_received */
+	uint64_t sent_bytes;           /* read them by channel_sent, channel_received */
 	uint64_t received_bytes;
-	uint32_t shut;		       /* channel_shutdown was called */
+	uint32_t shut; /* channel_shutdown was called */
 };
 
 /* Every field to its default, no fd. Must come first; also for a channel given to listener_accept. */

@@ -144,7 +144,7 @@ static bool is_shut(const struct listener *listener)
 /* Errors of the one connection that was to be accepted, or of nobody: not the listener's (accept(2)). */
 static bool is_of_the_peer(int error)
 {
-	static const int errors[] = { EAGAIN,	EINTR,	     ECONNABORTED, EPROTO, ENOPROTOOPT, ENETDOWN,
+	static const int errors[] = { EAGAIN,    EINTR,       ECONNABORTED, EPROTO, ENOPROTOOPT, ENETDOWN,
 				      EHOSTDOWN, ENETUNREACH, EHOSTUNREACH, ENONET, EOPNOTSUPP };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(errors); i++)

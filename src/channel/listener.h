@@ -15,10 +15,10 @@
 #include <sys/types.h>
 
 struct listener {
-	int fd;			/* -1: none */
+	int fd;                 /* -1: none */
 	struct address address; /* with the port that was taken */
-	uint32_t shut;		/* listener_shutdown was called */
-	dev_t path_dev;		/* unix: the socket file that is ours to remove; path_ino 0: none */
+	uint32_t shut;          /* listener_shutdown was called */
+	dev_t path_dev;         /* unix: the socket file that is ours to remove; path_ino 0: none */
 	ino_t path_ino;
 };
 

@@ -51,7 +51,7 @@ GW_EXPORT ssize_t gw_device_data_write(struct gw_device *dev, const void *buf, s
 
 GW_EXPORT int gw_device_precopy_info(struct gw_device *dev, struct gw_precopy_info *info, struct gw_error *e)
 {
-	*info = (struct gw_precopy_info) { 0 };
+	*info = (struct gw_precopy_info){ 0 };
 	if (!dev->ops.precopy_info)
 		return lacks(dev, "pre-copy information", e);
 	return dev->ops.precopy_info(dev->ctx, info, e);
@@ -87,7 +87,7 @@ GW_EXPORT int gw_device_dma_unmap(struct gw_device *dev, uint64_t iova, uint64_t
 GW_EXPORT int gw_device_region_info(struct gw_device *dev, uint32_t index, struct gw_region_info *info,
 				    struct gw_error *e)
 {
-	*info = (struct gw_region_info) { .index = index };
+	*info = (struct gw_region_info){ .index = index };
 	if (!dev->ops.region_info)
 		return lacks(dev, "regions", e);
 	return dev->ops.region_info(dev->ctx, index, info, e);
@@ -115,7 +115,7 @@ GW_EXPORT ssize_t gw_device_region_write(struct gw_device *dev, uint32_t index, 
 
 GW_EXPORT int gw_device_irq_info(struct gw_device *dev, uint32_t index, struct gw_irq_info *info, struct gw_error *e)
 {
-	*info = (struct gw_irq_info) { .index = index };
+	*info = (struct gw_irq_info){ .index = index };
 	if (!dev->ops.irq_info)
 		return lacks(dev, "interrupts", e);
 	return dev->ops.irq_info(dev->ctx, index, info, e);

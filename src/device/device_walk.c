@@ -106,7 +106,7 @@ static int step(struct gw_device *dev, uint32_t from, uint32_t to, struct arc_lo
 	set_state(dev, to);
 	dev->load_failed = false;
 	if (log && log->nr < GW_MAX_ARCS)
-		log->arcs[log->nr++] = (struct gw_arc_time) {
+		log->arcs[log->nr++] = (struct gw_arc_time){
 			.from = (uint8_t)from,
 			.to = (uint8_t)to,
 			.ns = clock_now_ns(&clock_monotonic) - began_ns,

@@ -46,7 +46,7 @@ int dma_log_start(struct dma_log *log, const struct gw_iova_range *ranges, uint3
 {
 	int ret;
 
-	*log = (struct dma_log) { .page_size = page_size, .nr_ranges = nr_ranges };
+	*log = (struct dma_log){ .page_size = page_size, .nr_ranges = nr_ranges };
 	log->ranges = calloc(nr_ranges, sizeof(*log->ranges));
 	if (!log->ranges) {
 		dma_log_stop(log);
@@ -69,7 +69,7 @@ void dma_log_stop(struct dma_log *log)
 	for (uint32_t i = 0; log->ranges && i < log->nr_ranges; i++)
 		free(log->ranges[i].bits);
 	free(log->ranges);
-	*log = (struct dma_log) { 0 };
+	*log = (struct dma_log){ 0 };
 }
 
 bool dma_log_active(const struct dma_log *log)

@@ -24,10 +24,8 @@ static const struct {
 	int code;
 	const char *advice;
 } advices[] = {
-	{ ENOENT, "there is no such device node" },
-	{ EACCES, "no permission; give this user the node" },
-	{ EPERM, "not permitted; give this user the node" },
-	{ EBUSY, "another process has it" },
+	{ ENOENT, "there is no such device node" },          { EACCES, "no permission; give this user the node" },
+	{ EPERM, "not permitted; give this user the node" }, { EBUSY, "another process has it" },
 	{ ENODEV, "the device behind it is gone" },
 };
 

@@ -94,7 +94,7 @@ int kernel_find(const char *root, const char *where, const struct uri *uri, stru
 	const char *name = last_part(uri->name);
 	char path[PATH_MAX], folder[PATH_MAX], vfio_dev[NAME_MAX + 1], group[NAME_MAX + 1];
 
-	*place = (struct kernel_place) { .name = "" };
+	*place = (struct kernel_place){ .name = "" };
 	if (snprintf(path, sizeof(path), "%s%s%s%s", root, kind->folder, name, kind->after) >= (int)sizeof(path))
 		return err_set(e, -ENAMETOOLONG, where, "the device's name is too long");
 	if (!realpath(path, folder))

@@ -35,8 +35,8 @@ static int bind_and_attach(struct kernel_device *dev, struct gw_error *e)
 
 	/* EINVAL is also what a device says that somebody else has bound. */
 	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) < 0)
-		return err_set(e, -errno, dev->name,
-			       "cannot bind the device; does another process have it? (%s)", strerror(errno));
+		return err_set(e, -errno, dev->name, "cannot bind the device; does another process have it? (%s)",
+			       strerror(errno));
 	if (ioctl(dev->iommufd, IOMMU_IOAS_ALLOC, &alloc) < 0)
 		return err_set(e, -errno, dev->name, "cannot make an I/O address space: %s", strerror(errno));
 	dev->ioas_id = attach.pt_id = alloc.out_ioas_id;

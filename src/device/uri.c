@@ -107,7 +107,7 @@ static const struct scheme {
 
 int uri_parse(const char *text, struct uri *uri, struct gw_error *e)
 {
-	*uri = (struct uri) { .kind = URI_VFIO_USER };
+	*uri = (struct uri){ .kind = URI_VFIO_USER };
 	for (unsigned i = 0; i < ARRAY_SIZE(schemes); i++) {
 		size_t length = strlen(schemes[i].prefix);
 

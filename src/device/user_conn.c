@@ -21,7 +21,7 @@ int user_conn_start(struct user_conn *c, const char *name, int fd, user_serve_fn
 {
 	int ret;
 
-	*c = (struct user_conn) { .fd = fd, .serve = serve, .serve_arg = arg };
+	*c = (struct user_conn){ .fd = fd, .serve = serve, .serve_arg = arg };
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	pthread_mutex_init(&c->send_lock, NULL);
 	pthread_mutex_init(&c->lock, NULL);
@@ -72,7 +72,7 @@ static int send_message(struct user_conn *c, struct user_header *header, struct 
 
 	header->msg_size = (uint32_t)(USER_HEADER_BYTES + iov[1].iov_len + iov[2].iov_len);
 	user_header_encode(buf, header);
-	iov[0] = (struct iovec) { .iov_base = buf, .iov_len = sizeof(buf) };
+	iov[0] = (struct iovec){ .iov_base = buf, .iov_len = sizeof(buf) };
 	pthread_mutex_lock(&c->send_lock);
 	ret = user_socket_send(c->fd, iov, 3, fds, nr_fds, deadline_ns);
 	pthread_mutex_unlock(&c->send_lock);
@@ -131,7 +131,7 @@ static int take_slot(struct user_conn *c, struct user_call *call, uint64_t deadl
 		do
 			c->last_id++;
 		while (!id_is_free(c, c->last_id));
-		*slot = (struct user_slot) { .call = call, .msg_id = c->last_id, .state = SLOT_WAITING };
+		*slot = (struct user_slot){ .call = call, .msg_id = c->last_id, .state = SLOT_WAITING };
 		*taken = slot;
 	}
 	pthread_mutex_unlock(&c->lock);

@@ -15,7 +15,7 @@ static uint64_t map_last(const struct gw_dma_map *map)
 
 void user_maps_init(struct user_maps *maps)
 {
-	*maps = (struct user_maps) { .nr = 0 };
+	*maps = (struct user_maps){ .nr = 0 };
 	pthread_mutex_init(&maps->lock, NULL);
 }
 

@@ -123,7 +123,7 @@ int user_version_read(const void *reply, size_t size_bytes, const char *where, s
 	unsigned major = wire_get_u16(&in), minor = wire_get_u16(&in);
 	json_t *root = NULL;
 
-	*server = (struct user_server) { 0 };
+	*server = (struct user_server){ 0 };
 	if (in.bad)
 		return err_set(e, -EBADMSG, where, "the server's VERSION reply is too short");
 	if (major != USER_VERSION_MAJOR || minor > USER_VERSION_MINOR)

@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define POLISH_ROUNDS	   4
-#define POLISH_FLOOR_NS	   (5 * NS_PER_MS)
+#define POLISH_ROUNDS      4
+#define POLISH_FLOOR_NS    (5 * NS_PER_MS)
 #define HOPELESS_DECISIONS 3 /* one slow sync is noise; so many in a row are not */
 
 static double ms(uint64_t ns)
@@ -42,8 +42,7 @@ static bool fits(const struct converge *converge, const struct sync_result *sync
 	return estimate->total_ns <= converge->downtime_limit_ns;
 }
 
-static enum verdict give_up_floor(const struct converge *converge, const struct estimate *estimate,
-				  struct gw_error *e)
+static enum verdict give_up_floor(const struct converge *converge, const struct estimate *estimate, struct gw_error *e)
 {
 	err_set(e, -EBUSY, "",
 		"did not converge: what pre-copy cannot shrink takes %.1f ms (device transitions %.1f, dirty sync "

@@ -12,10 +12,10 @@
 
 struct converge {
 	uint64_t downtime_limit_ns;
-	uint32_t max_rounds;	/* 0: no limit */
-	uint32_t nr_hopeless;	/* decisions in a row at which the floor of the estimate was over the limit */
+	uint32_t max_rounds;    /* 0: no limit */
+	uint32_t nr_hopeless;   /* decisions in a row at which the floor of the estimate was over the limit */
 	uint64_t waited_rounds; /* rounds made while the destination was not ready to take over: not counted */
-	uint32_t nr_polished;	/* rounds made although the estimate was within the limit */
+	uint32_t nr_polished;   /* rounds made although the estimate was within the limit */
 };
 
 enum verdict { VERDICT_ROUND, VERDICT_SWITCH, VERDICT_GIVE_UP };

@@ -89,13 +89,13 @@ static void go_on_alone(struct destination_engine *e, struct actions *out)
 typedef void ending(struct destination_engine *e, struct actions *out);
 
 static ending *const on_failure[NR_DESTINATION_PHASES] = {
-	[DESTINATION_HELLO] = leave,	   [DESTINATION_MANIFEST] = leave, [DESTINATION_LOADING] = give_up,
+	[DESTINATION_HELLO] = leave,       [DESTINATION_MANIFEST] = leave, [DESTINATION_LOADING] = give_up,
 	[DESTINATION_FINISHING] = give_up, [DESTINATION_READY] = give_up,
 };
 
 static ending *const on_silence[NR_DESTINATION_PHASES] = {
-	[DESTINATION_HELLO] = leave,	   [DESTINATION_MANIFEST] = leave, [DESTINATION_LOADING] = give_up,
-	[DESTINATION_FINISHING] = give_up, [DESTINATION_READY] = hold,	   [DESTINATION_STARTING] = go_on_alone,
+	[DESTINATION_HELLO] = leave,       [DESTINATION_MANIFEST] = leave, [DESTINATION_LOADING] = give_up,
+	[DESTINATION_FINISHING] = give_up, [DESTINATION_READY] = hold,     [DESTINATION_STARTING] = go_on_alone,
 };
 
 static void end(struct destination_engine *e, ending *const *endings, struct actions *out)
@@ -383,14 +383,10 @@ void destination_engine_step(struct destination_engine *engine, const struct eve
 const char *destination_phase_name(enum destination_phase phase)
 {
 	static const char *const names[NR_DESTINATION_PHASES] = {
-		[DESTINATION_IDLE] = "waiting",
-		[DESTINATION_HELLO] = "hello",
-		[DESTINATION_MANIFEST] = "manifest",
-		[DESTINATION_LOADING] = "loading",
-		[DESTINATION_FINISHING] = "finishing",
-		[DESTINATION_READY] = "ready",
-		[DESTINATION_STARTING] = "starting",
-		[DESTINATION_DISCARDING] = "discarding",
+		[DESTINATION_IDLE] = "waiting",        [DESTINATION_HELLO] = "hello",
+		[DESTINATION_MANIFEST] = "manifest",   [DESTINATION_LOADING] = "loading",
+		[DESTINATION_FINISHING] = "finishing", [DESTINATION_READY] = "ready",
+		[DESTINATION_STARTING] = "starting",   [DESTINATION_DISCARDING] = "discarding",
 		[DESTINATION_ENDED] = "ended",
 	};
 

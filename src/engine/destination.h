@@ -14,13 +14,13 @@
 #include "engine/event.h"
 
 enum destination_phase {
-	DESTINATION_IDLE = 0,	/* waits for a source */
-	DESTINATION_HELLO,	/* HELLO awaited */
-	DESTINATION_MANIFEST,	/* WELCOME sent, MANIFEST awaited, or CHECK under way */
-	DESTINATION_LOADING,	/* ACCEPT sent; PREPARE_LOAD, then LOADABLE; data comes */
-	DESTINATION_FINISHING,	/* PREPARE came; FINISH_LOAD under way */
-	DESTINATION_READY,	/* READY sent; COMMIT awaited */
-	DESTINATION_STARTING,	/* COMMIT came; RUN under way */
+	DESTINATION_IDLE = 0,  /* waits for a source */
+	DESTINATION_HELLO,     /* HELLO awaited */
+	DESTINATION_MANIFEST,  /* WELCOME sent, MANIFEST awaited, or CHECK under way */
+	DESTINATION_LOADING,   /* ACCEPT sent; PREPARE_LOAD, then LOADABLE; data comes */
+	DESTINATION_FINISHING, /* PREPARE came; FINISH_LOAD under way */
+	DESTINATION_READY,     /* READY sent; COMMIT awaited */
+	DESTINATION_STARTING,  /* COMMIT came; RUN under way */
 	DESTINATION_DISCARDING,
 	DESTINATION_ENDED,
 	NR_DESTINATION_PHASES,
@@ -38,7 +38,7 @@ struct destination_engine {
 	uint64_t deadline_ns; /* when to give EVENT_TICK; DEADLINE_NEVER: not needed */
 	uint64_t silence_ns;
 	uint64_t next_ping_ns;
-	uint32_t peer_lost;   /* nobody is there to hear us, or to be heard */
+	uint32_t peer_lost;    /* nobody is there to hear us, or to be heard */
 	struct gw_error error; /* the first failure */
 };
 

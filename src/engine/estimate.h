@@ -9,11 +9,11 @@
 #include "engine/event.h"
 
 struct estimate {
-	uint64_t transfer_ns;	 /* what shrinks as pre-copy goes on; UINT64_MAX: no rate is known yet */
-	uint64_t untracked_ns;	 /* RAM of devices without a log: sent again whatever pre-copy did */
+	uint64_t transfer_ns;    /* what shrinks as pre-copy goes on; UINT64_MAX: no rate is known yet */
+	uint64_t untracked_ns;   /* RAM of devices without a log: sent again whatever pre-copy did */
 	uint64_t transitions_ns; /* what does not shrink either */
 	uint64_t sync_ns;
-	uint64_t total_ns;	 /* UINT64_MAX: no rate is known yet */
+	uint64_t total_ns; /* UINT64_MAX: no rate is known yet */
 };
 
 struct estimate estimate_make(const struct sync_result *sync, uint64_t destination_arc_ns);

@@ -30,9 +30,9 @@ static const char *const action_names[NR_ACTION_TYPES] = {
 };
 
 static const char *const event_names[NR_EVENT_TYPES] = {
-	[EVENT_START] = "START",	 [EVENT_MESSAGE] = "MESSAGE",	  [EVENT_PEER_LOST] = "PEER_LOST",
-	[EVENT_DONE] = "DONE",		 [EVENT_FAILED] = "FAILED",	  [EVENT_FAULT] = "FAULT",
-	[EVENT_CANCEL] = "CANCEL",	 [EVENT_TICK] = "TICK",		  [EVENT_TAKE_BACK] = "TAKE_BACK",
+	[EVENT_START] = "START",         [EVENT_MESSAGE] = "MESSAGE", [EVENT_PEER_LOST] = "PEER_LOST",
+	[EVENT_DONE] = "DONE",           [EVENT_FAILED] = "FAILED",   [EVENT_FAULT] = "FAULT",
+	[EVENT_CANCEL] = "CANCEL",       [EVENT_TICK] = "TICK",       [EVENT_TAKE_BACK] = "TAKE_BACK",
 	[EVENT_TAKE_OVER] = "TAKE_OVER",
 };
 

@@ -16,68 +16,68 @@
 /* Actions of both engines. "R": reported by one EVENT_DONE or EVENT_FAILED; the others are begun and forgotten. */
 enum action_type {
 	ACTION_NONE = 0,
-	ACTION_SEND,	    /* send a control message of .message; a failure comes back as EVENT_PEER_LOST */
-	ACTION_FINISH,	    /* it is over: publish .outcome. Only TAKE_BACK or TAKE_OVER events may follow */
-	ACTION_CLOSE,	    /* close every channel; whoever still uses one gives up */
+	ACTION_SEND,   /* send a control message of .message; a failure comes back as EVENT_PEER_LOST */
+	ACTION_FINISH, /* it is over: publish .outcome. Only TAKE_BACK or TAKE_OVER events may follow */
+	ACTION_CLOSE,  /* close every channel; whoever still uses one gives up */
 
 	/* source */
-	ACTION_CONNECT,	    /* R: open the control channel */
+	ACTION_CONNECT,     /* R: open the control channel */
 	ACTION_OPEN_DATA,   /* R: open the data channels */
 	ACTION_TRACK_START, /* R: start every dirty log, then mark all RAM dirty */
-	ACTION_PRECOPY,	    /* R: devices that can to PRE_COPY, in parallel; their state then streams by itself */
-	ACTION_SYNC,	    /* R, sync result: collect every dirty log */
-	ACTION_ROUND,	    /* R, round result: send all RAM that is dirty now */
-	ACTION_PAUSE,	    /* R: stop the vCPUs */
-	ACTION_QUIESCE,	    /* R: all devices to their P2P state, in parallel, one barrier */
-	ACTION_STOP,	    /* R: all devices to STOP_COPY, in parallel; the rest of their state streams by itself */
-	ACTION_DRAIN,	    /* R: last sync, last RAM, device state to its end, VM state, END on every channel */
-	ACTION_DECIDE,	    /* R: record that the guest is given away; a cancel that comes later is refused */
+	ACTION_PRECOPY,     /* R: devices that can to PRE_COPY, in parallel; their state then streams by itself */
+	ACTION_SYNC,        /* R, sync result: collect every dirty log */
+	ACTION_ROUND,       /* R, round result: send all RAM that is dirty now */
+	ACTION_PAUSE,       /* R: stop the vCPUs */
+	ACTION_QUIESCE,     /* R: all devices to their P2P state, in parallel, one barrier */
+	ACTION_STOP,        /* R: all devices to STOP_COPY, in parallel; the rest of their state streams by itself */
+	ACTION_DRAIN,       /* R: last sync, last RAM, device state to its end, VM state, END on every channel */
+	ACTION_DECIDE,      /* R: record that the guest is given away; a cancel that comes later is refused */
 	ACTION_TAKE_BACK,   /* R: end streaming and logging, devices to RUNNING, vCPUs run again */
-	ACTION_RELEASE,	    /* R: the guest is gone: devices to STOP, logs off; nothing runs */
+	ACTION_RELEASE,     /* R: the guest is gone: devices to STOP, logs off; nothing runs */
 
 	/* destination */
-	ACTION_CHECK,	    /* R, check result: compare the manifest that came with the own one */
+	ACTION_CHECK,        /* R, check result: compare the manifest that came with the own one */
 	ACTION_PREPARE_LOAD, /* R: memory populated, devices to RESUMING in parallel, loaders ready */
-	ACTION_FINISH_LOAD, /* R: all of PREPARE's totals arrived, loaded, equal; devices in STOP; VM state loaded */
-	ACTION_RUN,	    /* R: devices to their P2P state, then RUNNING; then vCPUs run. Failed: no vCPU has run */
-	ACTION_DISCARD,	    /* R: give the guest up: devices reset to RUNNING, what was loaded is void */
+	ACTION_FINISH_LOAD,  /* R: all of PREPARE's totals arrived, loaded, equal; devices in STOP; VM state loaded */
+	ACTION_RUN,          /* R: devices to their P2P state, then RUNNING; then vCPUs run. Failed: no vCPU has run */
+	ACTION_DISCARD,      /* R: give the guest up: devices reset to RUNNING, what was loaded is void */
 	NR_ACTION_TYPES,
 };
 
 struct action {
 	enum action_type type;
-	uint16_t message;	 /* SEND: the frame_type; the session fills the body from what it knows */
+	uint16_t message;        /* SEND: the frame_type; the session fills the body from what it knows */
 	enum gw_outcome outcome; /* FINISH */
-	struct gw_error error;	 /* SEND FAILED: what the peer is told. FINISH: the first failure, or code 0 */
+	struct gw_error error;   /* SEND FAILED: what the peer is told. FINISH: the first failure, or code 0 */
 };
 
 enum event_type {
-	EVENT_START = 1,  /* source: begin. destination: a control channel has opened */
-	EVENT_MESSAGE,	  /* .message came from the peer; it is read during the call only */
-	EVENT_PEER_LOST,  /* a channel broke or was closed, .error says how */
-	EVENT_DONE,	  /* .action is complete, with its result */
-	EVENT_FAILED,	  /* .action failed, .error says why */
-	EVENT_FAULT,	  /* something in the background failed (a saver, a loader, a device), .error says what */
-	EVENT_CANCEL,	  /* the user asks to stop */
-	EVENT_TICK,	  /* the engine's deadline has passed */
-	EVENT_TAKE_BACK,  /* source after OWNER_UNKNOWN: the user knows that the destination does not run */
-	EVENT_TAKE_OVER,  /* destination after OWNER_UNKNOWN: the user knows that the source does not run */
+	EVENT_START = 1, /* source: begin. destination: a control channel has opened */
+	EVENT_MESSAGE,   /* .message came from the peer; it is read during the call only */
+	EVENT_PEER_LOST, /* a channel broke or was closed, .error says how */
+	EVENT_DONE,      /* .action is complete, with its result */
+	EVENT_FAILED,    /* .action failed, .error says why */
+	EVENT_FAULT,     /* something in the background failed (a saver, a loader, a device), .error says what */
+	EVENT_CANCEL,    /* the user asks to stop */
+	EVENT_TICK,      /* the engine's deadline has passed */
+	EVENT_TAKE_BACK, /* source after OWNER_UNKNOWN: the user knows that the destination does not run */
+	EVENT_TAKE_OVER, /* destination after OWNER_UNKNOWN: the user knows that the source does not run */
 	NR_EVENT_TYPES,
 };
 
 /* What a SYNC found out, for the estimate. */
 struct sync_result {
 	uint64_t took_ns;
-	uint64_t dirty_bytes;	     /* RAM known dirty and not sent, at the end of the sync */
-	uint64_t dirty_bytes_per_s;  /* newly dirtied since the last sync */
-	uint64_t device_bytes;	     /* state still to come from devices, as far as known */
-	uint64_t untracked_bytes;    /* RAM that the last sync will add whatever happens (devices without a log) */
-	uint64_t source_arc_ns;	     /* an arc of the slowest device, by the mean of those seen here */
-	uint64_t bytes_per_s;	     /* measured rate of the wire; 0: nothing measured yet */
-	uint32_t nr_source_arcs;     /* arcs on the slowest device's way still ahead here (P2P, STOP_COPY) */
+	uint64_t dirty_bytes;         /* RAM known dirty and not sent, at the end of the sync */
+	uint64_t dirty_bytes_per_s;   /* newly dirtied since the last sync */
+	uint64_t device_bytes;        /* state still to come from devices, as far as known */
+	uint64_t untracked_bytes;     /* RAM that the last sync will add whatever happens (devices without a log) */
+	uint64_t source_arc_ns;       /* an arc of the slowest device, by the mean of those seen here */
+	uint64_t bytes_per_s;         /* measured rate of the wire; 0: nothing measured yet */
+	uint32_t nr_source_arcs;      /* arcs on the slowest device's way still ahead here (P2P, STOP_COPY) */
 	uint32_t nr_destination_arcs; /* and there (out of RESUMING, P2P, RUNNING) */
-	uint32_t initial_pending;    /* devices whose initial bytes are not yet acknowledged as loaded */
-	uint32_t sizes_unknown;	     /* devices that do not tell how much is still to come */
+	uint32_t initial_pending;     /* devices whose initial bytes are not yet acknowledged as loaded */
+	uint32_t sizes_unknown;       /* devices that do not tell how much is still to come */
 };
 
 struct round_result {

@@ -68,8 +68,8 @@ static void harmless(struct source_engine *e, const struct event *ev, struct act
 }
 
 /* GRANT and INITIAL_LOADED are the session's: like PING they mean nothing more here than that the peer is alive. */
-#define ALWAYS                                                                                                         \
-	[FRAME_PING] = harmless, [FRAME_GRANT] = harmless, [FRAME_INITIAL_LOADED] = harmless,                          \
+#define ALWAYS                                                                                \
+	[FRAME_PING] = harmless, [FRAME_GRANT] = harmless, [FRAME_INITIAL_LOADED] = harmless, \
 	[FRAME_FAILED] = rollback_peer_failed
 
 static source_handler *const on_message[NR_SOURCE_PHASES][NR_MESSAGES] = {

@@ -16,14 +16,14 @@
 
 enum source_phase {
 	SOURCE_IDLE = 0,
-	SOURCE_CONNECT,	   /* control channel, HELLO sent, WELCOME awaited */
+	SOURCE_CONNECT,    /* control channel, HELLO sent, WELCOME awaited */
 	SOURCE_MANIFEST,   /* MANIFEST sent, ACCEPT or REFUSE awaited */
-	SOURCE_SETUP,	   /* data channels, tracking, devices to PRE_COPY */
-	SOURCE_PRECOPY,	   /* SYNC, decide, ROUND, ... */
-	SOURCE_PAUSE,	   /* decided; vCPUs stop */
-	SOURCE_QUIESCE,	   /* P2P barrier; RAM of the pause's first round goes out meanwhile, and during STOP */
-	SOURCE_STOP,	   /* STOP_COPY barrier */
-	SOURCE_DRAIN,	   /* the rest of everything */
+	SOURCE_SETUP,      /* data channels, tracking, devices to PRE_COPY */
+	SOURCE_PRECOPY,    /* SYNC, decide, ROUND, ... */
+	SOURCE_PAUSE,      /* decided; vCPUs stop */
+	SOURCE_QUIESCE,    /* P2P barrier; RAM of the pause's first round goes out meanwhile, and during STOP */
+	SOURCE_STOP,       /* STOP_COPY barrier */
+	SOURCE_DRAIN,      /* the rest of everything */
 	SOURCE_PREPARED,   /* PREPARE sent, READY awaited */
 	SOURCE_COMMITTING, /* DECIDE under way */
 	SOURCE_COMMITTED,  /* COMMIT sent, RUNNING awaited */
@@ -43,20 +43,20 @@ struct source_engine {
 	struct source_config config;
 	enum source_phase phase;
 	enum gw_outcome outcome;
-	uint32_t pending;	/* bit a reported action that is under way */
-	uint64_t deadline_ns;	/* when to give EVENT_TICK; DEADLINE_NEVER: not needed */
-	uint64_t silence_ns;	/* when the peer has been silent for too long */
+	uint32_t pending;     /* bit a reported action that is under way */
+	uint64_t deadline_ns; /* when to give EVENT_TICK; DEADLINE_NEVER: not needed */
+	uint64_t silence_ns;  /* when the peer has been silent for too long */
 	uint64_t next_ping_ns;
-	uint64_t next_sync_ns;	/* a short round is over: when the next sync is due */
+	uint64_t next_sync_ns; /* a short round is over: when the next sync is due */
 	uint64_t round;
 	uint64_t round_began_ns;
 	uint64_t destination_arc_ns;
-	uint32_t loadable;	/* LOADABLE came */
-	uint32_t paused;	/* the guest has been asked to pause */
-	uint32_t peer_there;	/* the peer may still listen, or has more to say */
+	uint32_t loadable;   /* LOADABLE came */
+	uint32_t paused;     /* the guest has been asked to pause */
+	uint32_t peer_there; /* the peer may still listen, or has more to say */
 	struct converge converge;
 	struct estimate estimate; /* the last one made */
-	struct gw_error error;	/* the first failure */
+	struct gw_error error;    /* the first failure */
 };
 
 void source_engine_init(struct source_engine *engine, const struct source_config *config);

@@ -33,12 +33,15 @@ int apply_check(const struct ram *ram, const struct page_run *runs, uint32_t nr_
 		return err_set(e, -EBADMSG, "peer", "a RAM frame without pages");
 	for (uint32_t i = 0; i < nr_runs; i++) {
 		if (!run_chunk(ram, &runs[i], i ? &other : &first))
-			return err_set(e, -EBADMSG, "peer", "a RAM frame for %u pages at 0x%llx, where this VM has "
-				       "no such piece of RAM", runs[i].nr_pages, (unsigned long long)runs[i].gpa);
+			return err_set(e, -EBADMSG, "peer",
+				       "a RAM frame for %u pages at 0x%llx, where this VM has "
+				       "no such piece of RAM",
+				       runs[i].nr_pages, (unsigned long long)runs[i].gpa);
 		if (i && other != first)
-			return err_set(e, -EBADMSG, "peer", "a RAM frame with pages at 0x%llx and 0x%llx, which do not "
-				       "travel together", (unsigned long long)runs[0].gpa,
-				       (unsigned long long)runs[i].gpa);
+			return err_set(e, -EBADMSG, "peer",
+				       "a RAM frame with pages at 0x%llx and 0x%llx, which do not "
+				       "travel together",
+				       (unsigned long long)runs[0].gpa, (unsigned long long)runs[i].gpa);
 	}
 	*chunk = first;
 	return 0;

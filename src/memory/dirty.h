@@ -14,11 +14,11 @@
 struct dirty {
 	const struct ram *ram;
 	uint64_t *maps[GW_MAX_RAM_BLOCKS]; /* a bit a page */
-	uint64_t *chunks;		   /* a bit a chunk: clear means that none of its pages is dirty */
+	uint64_t *chunks;                  /* a bit a chunk: clear means that none of its pages is dirty */
 };
 
 int dirty_init(struct dirty *dirty, const struct ram *ram); /* all clean. 0 or -ENOMEM; fini is due only after 0 */
-void dirty_fini(struct dirty *dirty);			    /* also of a zeroed struct, also twice */
+void dirty_fini(struct dirty *dirty);                       /* also of a zeroed struct, also twice */
 
 void dirty_mark_all(struct dirty *dirty);
 

@@ -21,7 +21,7 @@ struct page_digest {
 };
 
 int page_digest_init(struct page_digest *pd, const struct ram *ram); /* 0 or -ENOMEM */
-void page_digest_fini(struct page_digest *pd);			     /* also of a zeroed struct, also twice */
+void page_digest_fini(struct page_digest *pd);                       /* also of a zeroed struct, also twice */
 
 /* The pages of the runs as they now are in RAM; those of zero runs are taken as zero. Each run lies in a chunk. */
 void page_digest_runs(struct page_digest *pd, const struct page_run *runs, uint32_t nr_runs);

@@ -62,8 +62,7 @@ uint32_t scan_chunk(const struct ram *ram, uint64_t chunk, const uint64_t words[
 	return nr_runs;
 }
 
-unsigned scan_iov(const struct ram *ram, const struct page_run *runs, uint32_t nr_runs, struct iovec *iov,
-		  unsigned max)
+unsigned scan_iov(const struct ram *ram, const struct page_run *runs, uint32_t nr_runs, struct iovec *iov, unsigned max)
 {
 	unsigned nr = 0;
 

@@ -88,8 +88,8 @@ int track_process_new(struct gw_process_log **log, const struct gw_ram_block *bl
 	return 0;
 }
 
-GW_EXPORT int gw_process_log_new(struct gw_process_log **log, const struct gw_ram_block *ram, uint32_t nr_ram,
-				 int mode, struct gw_error *e)
+GW_EXPORT int gw_process_log_new(struct gw_process_log **log, const struct gw_ram_block *ram, uint32_t nr_ram, int mode,
+				 struct gw_error *e)
 {
 	if (!log || !ram)
 		return err_set(e, -EINVAL, "ram", "gw_process_log_new: an argument is NULL");

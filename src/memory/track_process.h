@@ -14,7 +14,7 @@
 struct page_region;
 
 struct track_async {
-	int pagemap;		     /* /proc/self/pagemap */
+	int pagemap;                 /* /proc/self/pagemap */
 	struct page_region *regions; /* what one scan can answer */
 };
 
@@ -32,7 +32,7 @@ struct gw_process_log {
 	const struct track_ops *ops;
 	bool started;
 	uint64_t features_hidden; /* UFFD_FEATURE_* to do without, for tests of what older kernels do */
-	struct uffd uffd;	  /* open while started */
+	struct uffd uffd;         /* open while started */
 	struct track_async async;
 	struct track_sync sync;
 };

@@ -99,8 +99,10 @@ static int register_block(const struct uffd *uffd, const struct gw_ram_block *bl
 		return err_set(e, -errno, "ram", "writes to RAM block %s cannot be tracked by userfaultfd: %s",
 			       block->id, strerror(errno));
 	if (!(reg.ioctls & 1ull << _UFFDIO_WRITEPROTECT))
-		return err_set(e, -EOPNOTSUPP, "ram", "RAM block %s is of a kind of memory that userfaultfd cannot "
-			       "write-protect here", block->id);
+		return err_set(e, -EOPNOTSUPP, "ram",
+			       "RAM block %s is of a kind of memory that userfaultfd cannot "
+			       "write-protect here",
+			       block->id);
 	return 0;
 }
 

@@ -16,22 +16,22 @@
 #include <string.h>
 
 static const char *const code_names[NR_REASON_CODES] = {
-	[REASON_NONE]		   = "none",
-	[REASON_NO_MIGRATION]	   = "no-migration",
-	[REASON_NO_STOP_COPY]	   = "no-stop-copy",
-	[REASON_NO_P2P]		   = "no-p2p",
-	[REASON_NO_PRECOPY_INFO]   = "no-precopy-info",
-	[REASON_RAM_MISSING]	   = "ram-missing",
-	[REASON_RAM_DIFFERS]	   = "ram-differs",
-	[REASON_DEVICE_MISSING]	   = "device-missing",
-	[REASON_DEVICE_EXTRA]	   = "device-extra",
-	[REASON_DEVICE_DIFFERS]	   = "device-differs",
+	[REASON_NONE] = "none",
+	[REASON_NO_MIGRATION] = "no-migration",
+	[REASON_NO_STOP_COPY] = "no-stop-copy",
+	[REASON_NO_P2P] = "no-p2p",
+	[REASON_NO_PRECOPY_INFO] = "no-precopy-info",
+	[REASON_RAM_MISSING] = "ram-missing",
+	[REASON_RAM_DIFFERS] = "ram-differs",
+	[REASON_DEVICE_MISSING] = "device-missing",
+	[REASON_DEVICE_EXTRA] = "device-extra",
+	[REASON_DEVICE_DIFFERS] = "device-differs",
 	[REASON_DEVICE_CAPABILITY] = "device-capability",
-	[REASON_PAGE_SIZE]	   = "page-size",
-	[REASON_BUSY]		   = "busy",
-	[REASON_DUPLICATE_ID]	   = "duplicate-id",
-	[REASON_DEVICE_STATE]	   = "device-state",
-	[REASON_OTHER]		   = "other",
+	[REASON_PAGE_SIZE] = "page-size",
+	[REASON_BUSY] = "busy",
+	[REASON_DUPLICATE_ID] = "duplicate-id",
+	[REASON_DEVICE_STATE] = "device-state",
+	[REASON_OTHER] = "other",
 };
 
 const char *reason_code_name(uint32_t code)

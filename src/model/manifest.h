@@ -19,13 +19,13 @@ struct manifest_ram {
 
 #define MANIFEST_DEVICE_DIRTY_TRACKED (1u << 0) /* the source can tell which RAM the device wrote */
 #define MANIFEST_DEVICE_SIZES_KNOWN   (1u << 1) /* stop_bytes means something */
-#define MANIFEST_DEVICE_FLAGS	      3u
+#define MANIFEST_DEVICE_FLAGS         3u
 
 struct manifest_device {
 	char id[GW_DEVICE_ID_BYTES];
 	struct gw_device_info info;
 	uint64_t stop_bytes; /* stop-copy size as the device tells it */
-	uint32_t flags;	     /* MANIFEST_DEVICE_* */
+	uint32_t flags;      /* MANIFEST_DEVICE_* */
 };
 
 struct manifest {
@@ -40,20 +40,20 @@ struct manifest {
 /* Why a migration cannot be: a stable code for programs, a sentence for people. */
 enum reason_code {
 	REASON_NONE = 0,
-	REASON_NO_MIGRATION = 1,	/* a device (or its vfio-user server) cannot migrate */
+	REASON_NO_MIGRATION = 1, /* a device (or its vfio-user server) cannot migrate */
 	REASON_NO_STOP_COPY = 2,
-	REASON_NO_P2P = 3,		/* several devices and one without P2P */
-	REASON_NO_PRECOPY_INFO = 4,	/* PRE_COPY claimed, its info call missing */
-	REASON_RAM_MISSING = 5,		/* memory maps differ */
+	REASON_NO_P2P = 3,          /* several devices and one without P2P */
+	REASON_NO_PRECOPY_INFO = 4, /* PRE_COPY claimed, its info call missing */
+	REASON_RAM_MISSING = 5,     /* memory maps differ */
 	REASON_RAM_DIFFERS = 6,
-	REASON_DEVICE_MISSING = 7,	/* the other side lacks the device, or has one too many */
+	REASON_DEVICE_MISSING = 7, /* the other side lacks the device, or has one too many */
 	REASON_DEVICE_EXTRA = 8,
-	REASON_DEVICE_DIFFERS = 9,	/* another model */
-	REASON_DEVICE_CAPABILITY = 10,	/* less capable than the source's */
+	REASON_DEVICE_DIFFERS = 9,     /* another model */
+	REASON_DEVICE_CAPABILITY = 10, /* less capable than the source's */
 	REASON_PAGE_SIZE = 11,
-	REASON_BUSY = 12,		/* the destination is taken, or not waiting for a guest */
-	REASON_DUPLICATE_ID = 13,	/* two devices or RAM blocks with one id */
-	REASON_DEVICE_STATE = 14,	/* a device is not in a state from which it can start */
+	REASON_BUSY = 12,         /* the destination is taken, or not waiting for a guest */
+	REASON_DUPLICATE_ID = 13, /* two devices or RAM blocks with one id */
+	REASON_DEVICE_STATE = 14, /* a device is not in a state from which it can start */
 	REASON_OTHER = 15,
 };
 #define NR_REASON_CODES 16
@@ -72,7 +72,7 @@ struct reasons {
 const char *reason_code_name(uint32_t code); /* "device-missing"; "other" for unknown numbers */
 
 __attribute__((format(printf, 4, 5))) void reasons_add(struct reasons *reasons, enum reason_code code,
-							const char *where, const char *fmt, ...);
+						       const char *where, const char *fmt, ...);
 
 /* What speaks against migrating this VM at all, whatever the destination. flags: GW_ALLOW_NO_P2P. */
 void manifest_check_source(const struct manifest *source, uint32_t flags, struct reasons *reasons);

@@ -9,9 +9,9 @@
 #define RUN_FLAGS RUN_ZERO
 
 struct page_run {
-	uint64_t gpa;	   /* of the first page */
+	uint64_t gpa;      /* of the first page */
 	uint32_t nr_pages; /* of GW_PAGE_BYTES, at least 1 */
-	uint32_t flags;	   /* RUN_* */
+	uint32_t flags;    /* RUN_* */
 };
 
 #endif

@@ -66,8 +66,9 @@ static void welcome_control(struct gw_destination *d, struct channel *channel, c
 	bool mine;
 
 	if (hello->version_min > WIRE_VERSION_MAX || hello->version_max < WIRE_VERSION_MIN) {
-		refuse(channel, REASON_OTHER, "it speaks another version of the protocol: use the same godwit release "
-					      "on both sides");
+		refuse(channel, REASON_OTHER,
+		       "it speaks another version of the protocol: use the same godwit release "
+		       "on both sides");
 		return;
 	}
 	pthread_mutex_lock(&d->door);
@@ -89,8 +90,8 @@ static void welcome_data(struct gw_destination *d, struct channel *channel, cons
 	pthread_mutex_lock(&d->door);
 	if (d->data_open && !memcmp(hello->migration_id, d->hello.migration_id, MIGRATION_ID_BYTES) &&
 	    hello->channel < d->hello.nr_channels && !d->receivers[hello->channel].started)
-		receiver_start(&d->receivers[hello->channel], &d->receiving, take_fd(channel),
-			       d->core.limits.stall_ns, NULL);
+		receiver_start(&d->receivers[hello->channel], &d->receiving, take_fd(channel), d->core.limits.stall_ns,
+			       NULL);
 	pthread_mutex_unlock(&d->door);
 }
 

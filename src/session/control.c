@@ -40,7 +40,8 @@ int control_send(struct control *control, const struct message *message, struct 
 	int ret;
 
 	if (!buf)
-		return err_set(e, -ENOMEM, "control channel", "no memory for a %s message", message_name(message->type));
+		return err_set(e, -ENOMEM, "control channel", "no memory for a %s message",
+			       message_name(message->type));
 	body = message_encode(message, buf + FRAME_HEADER_BYTES, room - FRAME_HEADER_BYTES);
 	if (body < 0) {
 		free(buf);
@@ -69,7 +70,8 @@ static int receive_body(struct control *control, const uint8_t raw[FRAME_HEADER_
 	int ret;
 
 	if (!r)
-		return err_set(e, -ENOMEM, "control channel", "no memory for a message of %u bytes", header->body_bytes);
+		return err_set(e, -ENOMEM, "control channel", "no memory for a message of %u bytes",
+			       header->body_bytes);
 	ret = header->body_bytes ? channel_receive(&control->channel, r->body, header->body_bytes, e) : 0;
 	if (!ret && frame_sum(raw, r->body, header->head_bytes, NULL, 0) != header->sum)
 		ret = err_set(e, -EBADMSG, "control channel", "a %s message arrived damaged: its checksum is wrong",
@@ -116,8 +118,9 @@ static void post_message(struct control *control, struct message *message)
 		free(message);
 		return; /* the peer waits for an answer that does not come, and gives up: nothing is lost */
 	}
-	*note = (struct note){ .type = NOTE_MESSAGE, .attempt = control->attempt, .message = message,
-			       .room = &control->room };
+	*note = (struct note){
+		.type = NOTE_MESSAGE, .attempt = control->attempt, .message = message, .room = &control->room
+	};
 	note_post(control->mailbox, note);
 }
 

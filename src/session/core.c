@@ -141,8 +141,7 @@ void core_begin_vm(struct core *core, enum action_type action, int (*run)(void *
 
 void core_begin(struct core *core, enum action_type action, uint32_t nr_parts)
 {
-	core->parts[action] =
-		(struct parts){ .outstanding = nr_parts, .began_ns = clock_now_ns(&clock_monotonic) };
+	core->parts[action] = (struct parts){ .outstanding = nr_parts, .began_ns = clock_now_ns(&clock_monotonic) };
 }
 
 bool core_part_done(struct core *core, const struct note *note)
@@ -242,8 +241,8 @@ enum gw_outcome core_outcome(struct core *core)
 
 int core_wait(struct core *core, int timeout_ms)
 {
-	uint64_t deadline = timeout_ms < 0 ? DEADLINE_NEVER :
-					     clock_deadline_ns(&clock_monotonic, (uint64_t)timeout_ms * NS_PER_MS);
+	uint64_t deadline =
+		timeout_ms < 0 ? DEADLINE_NEVER : clock_deadline_ns(&clock_monotonic, (uint64_t)timeout_ms * NS_PER_MS);
 	int ret = 0;
 
 	pthread_mutex_lock(&core->lock);
@@ -281,7 +280,8 @@ int core_reasons_error(const struct reasons *reasons, struct gw_error *e)
 	if (!reasons->nr)
 		return 0;
 	for (uint32_t i = 0; i < reasons->nr && i < ARRAY_SIZE(reasons->list) && used < sizeof(text); i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? "; " : "", reasons->list[i].what);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? "; " : "",
+					 reasons->list[i].what);
 	return err_set(e, -ENOTSUP, reasons->list[0].where, "%s", text);
 }
 

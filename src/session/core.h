@@ -26,7 +26,7 @@ struct parts {
 struct core {
 	struct gw_vm vm;
 	struct gw_device *devices[GW_MAX_DEVICES]; /* vm.devices, copied */
-	struct gw_limits limits;		   /* with the defaults filled in */
+	struct gw_limits limits;                   /* with the defaults filled in */
 	struct ram ram;
 	struct manifest manifest; /* of our own VM */
 	struct queue mailbox;
@@ -40,13 +40,13 @@ struct core {
 	uint64_t start_ns;
 	struct note cancel, decide, quit;
 	struct gw_error data_lost; /* a data channel broke: held back until held_ns, as the peer may still say why */
-	uint64_t held_ns;	   /* DEADLINE_NEVER: nothing is held */
+	uint64_t held_ns;          /* DEADLINE_NEVER: nothing is held */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t finished;
 	enum gw_outcome outcome;
-	bool cancelled;	   /* the user asked to stop */
-	bool too_late;	   /* the point after which a cancel is refused */
+	bool cancelled;    /* the user asked to stop */
+	bool too_late;     /* the point after which a cancel is refused */
 	bool running_late; /* a decision after OWNER_UNKNOWN is under way */
 	struct gw_report report;
 };

@@ -180,7 +180,8 @@ void *destination_run(void *arg)
 	bool quit = false;
 
 	while (!quit) {
-		struct note *note = queue_pop_until(&d->core.mailbox, core_deadline_ns(&d->core, d->engine.deadline_ns));
+		struct note *note =
+			queue_pop_until(&d->core.mailbox, core_deadline_ns(&d->core, d->engine.deadline_ns));
 
 		if (note) {
 			quit = note->type == NOTE_QUIT;

@@ -23,10 +23,10 @@ struct gw_destination {
 	pthread_t acceptor;
 	bool accepting;
 
-	pthread_mutex_t door; /* between the acceptor and the session's thread: guards the next five */
-	bool busy;	      /* a control channel is in use */
-	bool data_open;	      /* data channels are welcome */
-	int candidate;	      /* the socket of a control channel on its way to the session's thread; -1: none */
+	pthread_mutex_t door;       /* between the acceptor and the session's thread: guards the next five */
+	bool busy;                  /* a control channel is in use */
+	bool data_open;             /* data channels are welcome */
+	int candidate;              /* the socket of a control channel on its way to the session's thread; -1: none */
 	struct message_hello hello; /* of the attempt */
 	struct receiver receivers[GW_MAX_CHANNELS];
 

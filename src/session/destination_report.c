@@ -79,11 +79,9 @@ static void compose_nothing(struct gw_destination *d, const struct action *a, st
 bool destination_compose(struct gw_destination *d, const struct action *a, struct message *m)
 {
 	static void (*const composers[FRAME_RAM])(struct gw_destination *, const struct action *, struct message *) = {
-		[FRAME_WELCOME] = compose_welcome, [FRAME_ACCEPT] = compose_accept,
-		[FRAME_REFUSE] = compose_refuse,   [FRAME_LOADABLE] = compose_loadable,
-		[FRAME_READY] = compose_ready,	   [FRAME_FAILED] = compose_failed,
-		[FRAME_RUNNING] = compose_running, [FRAME_SUMMARY] = compose_summary,
-		[FRAME_PING] = compose_nothing,
+		[FRAME_WELCOME] = compose_welcome,   [FRAME_ACCEPT] = compose_accept,   [FRAME_REFUSE] = compose_refuse,
+		[FRAME_LOADABLE] = compose_loadable, [FRAME_READY] = compose_ready,     [FRAME_FAILED] = compose_failed,
+		[FRAME_RUNNING] = compose_running,   [FRAME_SUMMARY] = compose_summary, [FRAME_PING] = compose_nothing,
 	};
 
 	if (a->message >= FRAME_RAM || !composers[a->message])

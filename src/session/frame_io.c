@@ -31,8 +31,8 @@ int frame_io_receive_header(struct channel *channel, uint64_t *seq, uint8_t raw[
 		return ret;
 	ret = frame_header_decode(raw, header);
 	if (ret == -EPROTONOSUPPORT)
-		return err_set(e, ret, channel->name, "the peer sent a frame of type %u, which this version does not know",
-			       header->type);
+		return err_set(e, ret, channel->name,
+			       "the peer sent a frame of type %u, which this version does not know", header->type);
 	if (ret)
 		return err_set(e, ret, channel->name, "the peer does not speak godwit's protocol");
 	if (header->seq != *seq)

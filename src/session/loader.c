@@ -18,8 +18,9 @@ int loader_init(struct loader *l, struct gw_device *dev, uint32_t index, uint64_
 {
 	int ret;
 
-	*l = (struct loader){ .dev = dev, .index = index, .window_bytes = window_bytes, .control = control,
-			     .bytes = bytes };
+	*l = (struct loader){
+		.dev = dev, .index = index, .window_bytes = window_bytes, .control = control, .bytes = bytes
+	};
 	__atomic_store_n(bytes, 0, __ATOMIC_RELAXED);
 	pthread_mutex_init(&l->lock, NULL);
 	l->loaded = (struct note){ .type = NOTE_SAVED, .attempt = control->attempt };

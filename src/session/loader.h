@@ -27,7 +27,7 @@ struct loader {
 	struct worker worker;
 	struct job jobs[NR_ACTION_TYPES];
 
-	pthread_mutex_t lock; /* guards the next four */
+	pthread_mutex_t lock;   /* guards the next four */
 	struct arrival **slots; /* of number next .. next + nr_slots - 1, at number % nr_slots */
 	uint64_t nr_slots;
 	uint64_t next;

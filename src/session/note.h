@@ -15,15 +15,15 @@
 
 enum note_type {
 	NOTE_PART_DONE = 1, /* one part of action .action is over, well (.error.code 0) or not */
-	NOTE_MESSAGE,	    /* .message came on the control channel; the reader of the note frees both */
-	NOTE_LOST,	    /* a channel broke, .error says how */
-	NOTE_FAULT,	    /* something in the background failed */
-	NOTE_SAVED,	    /* source: a device's last buffer is queued. destination: a device is wholly loaded */
-	NOTE_ENDED,	    /* END was sent (source) or came (destination) on a data channel */
-	NOTE_CONTROL,	    /* destination: a control channel was accepted and its HELLO read */
+	NOTE_MESSAGE,       /* .message came on the control channel; the reader of the note frees both */
+	NOTE_LOST,          /* a channel broke, .error says how */
+	NOTE_FAULT,         /* something in the background failed */
+	NOTE_SAVED,         /* source: a device's last buffer is queued. destination: a device is wholly loaded */
+	NOTE_ENDED,         /* END was sent (source) or came (destination) on a data channel */
+	NOTE_CONTROL,       /* destination: a control channel was accepted and its HELLO read */
 	NOTE_CANCEL,
-	NOTE_DECIDE_OWNER,  /* the user decided after OWNER_UNKNOWN */
-	NOTE_QUIT,	    /* the owner frees the session */
+	NOTE_DECIDE_OWNER, /* the user decided after OWNER_UNKNOWN */
+	NOTE_QUIT,         /* the owner frees the session */
 };
 
 struct note {
@@ -36,12 +36,12 @@ struct note {
 };
 
 /* More than all embedded notes of a session and the messages that may wait: posting never blocks. */
-#define MAILBOX_NOTES	 1024
+#define MAILBOX_NOTES    1024
 #define MAILBOX_MESSAGES 64
 
 /* A closed mailbox drops the note; a message in it is freed. */
 void note_post(struct queue *mailbox, struct note *note);
-void note_free(struct note *note);	    /* after reading: a message and its note were allocated, others not */
+void note_free(struct note *note);         /* after reading: a message and its note were allocated, others not */
 void note_drop_all(struct queue *mailbox); /* of a closed mailbox */
 
 #endif

@@ -28,8 +28,8 @@ struct parcel {
 enum work { WORK_RAM, WORK_DEVICE, WORK_END, WORK_CLOSED };
 
 struct lane {
-	bool round;	  /* a RAM round is on and this lane has not come to its end */
-	bool end;	  /* END is due when nothing else is left */
+	bool round;       /* a RAM round is on and this lane has not come to its end */
+	bool end;         /* END is due when nothing else is left */
 	bool device_turn; /* the last thing sent was RAM */
 };
 

@@ -26,14 +26,15 @@ void receiver_init(struct receiver *r)
 
 static int check_sum(struct receiver *r, uint64_t sum, const struct frame_header *header, struct gw_error *e)
 {
-	return sum == header->sum ? 0 :
-				    err_set(e, -EBADMSG, r->channel.name, "frame %llu arrived damaged: wrong checksum",
+	return sum == header->sum ? 0
+				  : err_set(e, -EBADMSG, r->channel.name, "frame %llu arrived damaged: wrong checksum",
 					    (unsigned long long)header->seq);
 }
 
 static int bad_frame(struct receiver *r, const struct arriving *in, struct gw_error *e)
 {
-	return err_set(e, -EBADMSG, r->channel.name, "frame %llu cannot be decoded", (unsigned long long)in->header.seq);
+	return err_set(e, -EBADMSG, r->channel.name, "frame %llu cannot be decoded",
+		       (unsigned long long)in->header.seq);
 }
 
 /* The run list into r->runs. *head_bytes is what came of the body so far. */
@@ -138,8 +139,8 @@ static int receive_device(struct receiver *r, const struct arriving *in, struct 
 	if (frame_device_decode(r->head, in->header.body_bytes, &header))
 		return bad_frame(r, in, e);
 	if (header.device >= r->shared->nr_loaders)
-		return err_set(e, -EBADMSG, r->channel.name, "a buffer for device %u came; there are %u",
-			       header.device, r->shared->nr_loaders);
+		return err_set(e, -EBADMSG, r->channel.name, "a buffer for device %u came; there are %u", header.device,
+			       r->shared->nr_loaders);
 	loader = &r->shared->loaders[header.device];
 	nr_bytes = in->header.body_bytes - FRAME_DEVICE_FIXED_BYTES;
 	ret = loader_expect(loader, &header, nr_bytes, e);

@@ -48,7 +48,8 @@ struct receiver {
 
 void receiver_init(struct receiver *receiver);
 
-/* Takes over a socket whose HELLO (frame 0) has been read, and starts the thread. The fd is the receiver's in any case. */
+/* Takes over a socket whose HELLO (frame 0) has been read, and starts the thread. The fd is the receiver's in any case.
+ */
 int receiver_start(struct receiver *receiver, struct receiving *shared, int fd, uint64_t stall_ns, struct gw_error *e);
 void receiver_stop(struct receiver *receiver); /* any state */
 

@@ -219,9 +219,14 @@ static int release(void *ctx, struct gw_error *e)
 void saver_begin(struct saver *s, enum action_type action)
 {
 	static int (*const runs[NR_ACTION_TYPES])(void *, struct gw_error *) = {
-		[ACTION_TRACK_START] = track_start, [ACTION_PRECOPY] = start_precopy, [ACTION_SYNC] = sync_log,
-		[ACTION_QUIESCE] = quiesce,	    [ACTION_STOP] = stop,	      [ACTION_DRAIN] = last_sync,
-		[ACTION_TAKE_BACK] = take_back,	    [ACTION_RELEASE] = release,
+		[ACTION_TRACK_START] = track_start,
+		[ACTION_PRECOPY] = start_precopy,
+		[ACTION_SYNC] = sync_log,
+		[ACTION_QUIESCE] = quiesce,
+		[ACTION_STOP] = stop,
+		[ACTION_DRAIN] = last_sync,
+		[ACTION_TAKE_BACK] = take_back,
+		[ACTION_RELEASE] = release,
 	};
 
 	worker_post(&s->worker, &s->jobs[action], action, runs[action], s);

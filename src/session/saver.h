@@ -31,9 +31,9 @@ struct saver {
 	struct arc_log arcs;
 	struct parcel parcels[SAVER_PARCELS];
 	uint64_t number;
-	void *digest; /* XXH3 state over all that was read */
+	void *digest;     /* XXH3 state over all that was read */
 	uint64_t *bitmap; /* of the largest RAM block, for log reports */
-	bool logging;	  /* the device logs its DMA */
+	bool logging;     /* the device logs its DMA */
 	bool initial_marked;
 
 	pthread_mutex_t lock; /* guards the next three */
@@ -47,8 +47,8 @@ struct saver {
 	uint64_t mean_arc_ns; /* of the arcs made so far */
 	uint32_t sizes_known;
 	uint32_t initial_pending; /* initial bytes not yet acknowledged as loaded */
-	uint32_t state;		  /* last known, for progress */
-	uint32_t tracked;	  /* the device logs, or has logged, its DMA */
+	uint32_t state;           /* last known, for progress */
+	uint32_t tracked;         /* the device logs, or has logged, its DMA */
 
 	struct note saved, fault;
 };
@@ -66,7 +66,7 @@ bool saver_can_precopy(const struct saver *saver);
 void saver_add_to_sync(const struct saver *saver, struct sync_result *result); /* what this device adds */
 
 void saver_open_window(struct saver *saver, uint64_t bytes); /* what the destination offered with ACCEPT */
-void saver_grant(struct saver *saver, uint64_t bytes);	      /* from the control channel's thread */
-struct device_total saver_total(const struct saver *saver); /* after its last buffer was queued */
+void saver_grant(struct saver *saver, uint64_t bytes);       /* from the control channel's thread */
+struct device_total saver_total(const struct saver *saver);  /* after its last buffer was queued */
 
 #endif

@@ -108,7 +108,8 @@ static int send_device(struct sender *s, struct parcel *parcel, struct gw_error 
 	int ret;
 
 	frame_device_encode(fixed, &parcel->header);
-	bytes = frame_io_prepare(s->head, FRAME_DEVICE, s->seq++, fixed, sizeof(fixed), parcel->bytes, parcel->nr_bytes);
+	bytes = frame_io_prepare(s->head, FRAME_DEVICE, s->seq++, fixed, sizeof(fixed), parcel->bytes,
+				 parcel->nr_bytes);
 	iov[0] = (struct iovec){ .iov_base = s->head, .iov_len = FRAME_HEADER_BYTES };
 	iov[1] = (struct iovec){ .iov_base = fixed, .iov_len = sizeof(fixed) };
 	iov[2] = (struct iovec){ .iov_base = parcel->bytes, .iov_len = parcel->nr_bytes };

@@ -125,7 +125,8 @@ void *source_run(void *arg)
 
 	source_feed(s, &event);
 	while (!quit) {
-		struct note *note = queue_pop_until(&s->core.mailbox, core_deadline_ns(&s->core, s->engine.deadline_ns));
+		struct note *note =
+			queue_pop_until(&s->core.mailbox, core_deadline_ns(&s->core, s->engine.deadline_ns));
 
 		if (!note) {
 			event = core_tick(&s->core);

@@ -35,9 +35,9 @@ struct gw_source {
 
 	uint32_t nr_saved, nr_ended;
 	bool vcpus_synced; /* since they were paused: they cannot have written more */
-	bool logging;	   /* the vCPUs' log is on */
+	bool logging;      /* the vCPUs' log is on */
 	uint64_t last_sync_ns;
-	uint64_t measured_rate; /* of the wire */
+	uint64_t measured_rate;           /* of the wire */
 	uint64_t rounds_ns, rounds_pages; /* of all rounds with the guest running */
 	uint64_t round_began_bytes;
 	struct round_result round_before; /* the counters when the round began */
@@ -57,7 +57,8 @@ struct gw_source {
 	uint32_t phase;
 };
 
-/* Builds the body of a message that the engine wants sent. false: an action names a message that is not the source's. */
+/* Builds the body of a message that the engine wants sent. false: an action names a message that is not the source's.
+ */
 bool source_compose(struct gw_source *source, const struct action *action, struct message *message);
 
 /* Fills the report from all that was measured; at the end, before it is published. */

@@ -169,14 +169,14 @@ static void send_message(struct gw_source *s, const struct action *a)
 void source_carry_out(struct gw_source *s, const struct action *a)
 {
 	static void (*const begins[NR_ACTION_TYPES])(struct gw_source *, const struct action *) = {
-		[ACTION_SEND] = send_message,	    [ACTION_FINISH] = finish,
-		[ACTION_CLOSE] = close_channels,	    [ACTION_CONNECT] = begin_connect,
+		[ACTION_SEND] = send_message,         [ACTION_FINISH] = finish,
+		[ACTION_CLOSE] = close_channels,      [ACTION_CONNECT] = begin_connect,
 		[ACTION_OPEN_DATA] = begin_open_data, [ACTION_TRACK_START] = begin_track_start,
-		[ACTION_PRECOPY] = begin_precopy,   [ACTION_SYNC] = begin_sync,
-		[ACTION_ROUND] = begin_round,	    [ACTION_PAUSE] = begin_pause,
-		[ACTION_QUIESCE] = begin_devices,   [ACTION_STOP] = begin_devices,
-		[ACTION_DRAIN] = begin_drain,	    [ACTION_DECIDE] = begin_decide,
-		[ACTION_TAKE_BACK] = begin_devices, [ACTION_RELEASE] = begin_release,
+		[ACTION_PRECOPY] = begin_precopy,     [ACTION_SYNC] = begin_sync,
+		[ACTION_ROUND] = begin_round,         [ACTION_PAUSE] = begin_pause,
+		[ACTION_QUIESCE] = begin_devices,     [ACTION_STOP] = begin_devices,
+		[ACTION_DRAIN] = begin_drain,         [ACTION_DECIDE] = begin_decide,
+		[ACTION_TAKE_BACK] = begin_devices,   [ACTION_RELEASE] = begin_release,
 	};
 
 	if (begins[a->type])

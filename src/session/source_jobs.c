@@ -25,7 +25,8 @@ static bool take_message(void *ctx, const struct message *message)
 		return true;
 	case FRAME_INITIAL_LOADED:
 		if (message->initial_loaded.device < s->core.vm.nr_devices)
-			__atomic_store_n(&s->savers[message->initial_loaded.device].initial_pending, 0, __ATOMIC_RELAXED);
+			__atomic_store_n(&s->savers[message->initial_loaded.device].initial_pending, 0,
+					 __ATOMIC_RELAXED);
 		return true;
 	default:
 		return false;

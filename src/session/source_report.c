@@ -45,7 +45,7 @@ static void compose_nothing(struct gw_source *s, struct message *m)
 bool source_compose(struct gw_source *s, const struct action *action, struct message *m)
 {
 	static void (*const composers[FRAME_RAM])(struct gw_source *, struct message *) = {
-		[FRAME_HELLO] = compose_hello,	   [FRAME_MANIFEST] = compose_manifest,
+		[FRAME_HELLO] = compose_hello,     [FRAME_MANIFEST] = compose_manifest,
 		[FRAME_PREPARE] = compose_prepare, [FRAME_COMMIT] = compose_nothing,
 		[FRAME_CANCEL] = compose_nothing,  [FRAME_PING] = compose_nothing,
 	};
@@ -94,7 +94,8 @@ static void report_ram(struct gw_source *s, struct gw_ram_report *ram)
 	ram->sent_bytes = ram->sent_pages * GW_PAGE_BYTES;
 	ram->rounds = s->engine.round;
 	if (s->rounds_ns)
-		ram->bytes_per_s = (uint64_t)((double)s->rounds_pages * GW_PAGE_BYTES * NS_PER_S / (double)s->rounds_ns);
+		ram->bytes_per_s =
+			(uint64_t)((double)s->rounds_pages * GW_PAGE_BYTES * NS_PER_S / (double)s->rounds_ns);
 }
 
 static bool same_total(const struct device_total *a, const struct device_total *b)

@@ -17,39 +17,39 @@
 
 /* The longest forms: a text is its length and all of its array but the NUL, a count is at its bound. */
 #define TEXT_BYTES(array_bytes) (2u + (array_bytes)-1u)
-#define RAM_BLOCK_BYTES		(TEXT_BYTES(GW_NAME_BYTES) + 16u)
-#define DEVICE_BYTES		(TEXT_BYTES(GW_DEVICE_ID_BYTES) + 40u + 2u * TEXT_BYTES(GW_DEVICE_TEXT_BYTES) + 12u)
-#define MANIFEST_BYTES                                                                                                \
+#define RAM_BLOCK_BYTES         (TEXT_BYTES(GW_NAME_BYTES) + 16u)
+#define DEVICE_BYTES            (TEXT_BYTES(GW_DEVICE_ID_BYTES) + 40u + 2u * TEXT_BYTES(GW_DEVICE_TEXT_BYTES) + 12u)
+#define MANIFEST_BYTES \
 	(TEXT_BYTES(GW_NAME_BYTES) + 16u + GW_MAX_RAM_BLOCKS * RAM_BLOCK_BYTES + GW_MAX_DEVICES * DEVICE_BYTES)
-#define REASON_BYTES	    (4u + TEXT_BYTES(GW_ERROR_WHERE_BYTES) + TEXT_BYTES(GW_ERROR_WHAT_BYTES))
-#define TOTAL_BYTES	    24u
+#define REASON_BYTES        (4u + TEXT_BYTES(GW_ERROR_WHERE_BYTES) + TEXT_BYTES(GW_ERROR_WHAT_BYTES))
+#define TOTAL_BYTES         24u
 #define DEVICE_LOADED_BYTES (12u + GW_MAX_ARCS * 10u + TOTAL_BYTES)
 
 static const struct frame_kind {
 	const char *name;
 	uint32_t min_bytes, max_bytes; /* of the body */
 } kinds[] = {
-	[FRAME_HELLO]	       = { "HELLO", 36, 36 },
-	[FRAME_WELCOME]	       = { "WELCOME", 6, 6 },
-	[FRAME_MANIFEST]       = { "MANIFEST", 18, MANIFEST_BYTES },
-	[FRAME_ACCEPT]	       = { "ACCEPT", 4, 4 + GW_MAX_DEVICES * 8 },
-	[FRAME_REFUSE]	       = { "REFUSE", 12, 4 + LIMIT_REASONS * REASON_BYTES },
-	[FRAME_LOADABLE]       = { "LOADABLE", 4, 4 + GW_MAX_DEVICES * 8 },
-	[FRAME_GRANT]	       = { "GRANT", 12, 12 },
+	[FRAME_HELLO] = { "HELLO", 36, 36 },
+	[FRAME_WELCOME] = { "WELCOME", 6, 6 },
+	[FRAME_MANIFEST] = { "MANIFEST", 18, MANIFEST_BYTES },
+	[FRAME_ACCEPT] = { "ACCEPT", 4, 4 + GW_MAX_DEVICES * 8 },
+	[FRAME_REFUSE] = { "REFUSE", 12, 4 + LIMIT_REASONS *REASON_BYTES },
+	[FRAME_LOADABLE] = { "LOADABLE", 4, 4 + GW_MAX_DEVICES * 8 },
+	[FRAME_GRANT] = { "GRANT", 12, 12 },
 	[FRAME_INITIAL_LOADED] = { "INITIAL_LOADED", 4, 4 },
-	[FRAME_VM_STATE]       = { "VM_STATE", 4, 4 + LIMIT_VM_STATE_BYTES },
-	[FRAME_PREPARE]	       = { "PREPARE", 36, 36 + GW_MAX_DEVICES * TOTAL_BYTES },
-	[FRAME_READY]	       = { "READY", 16, 16 },
-	[FRAME_FAILED]	       = { "FAILED", 8, REASON_BYTES },
-	[FRAME_COMMIT]	       = { "COMMIT", 0, 0 },
-	[FRAME_RUNNING]	       = { "RUNNING", 8, 8 },
-	[FRAME_SUMMARY]	       = { "SUMMARY", 20, 20 + GW_MAX_DEVICES * DEVICE_LOADED_BYTES },
-	[FRAME_CANCEL]	       = { "CANCEL", 0, 0 },
-	[FRAME_PING]	       = { "PING", 0, 0 },
+	[FRAME_VM_STATE] = { "VM_STATE", 4, 4 + LIMIT_VM_STATE_BYTES },
+	[FRAME_PREPARE] = { "PREPARE", 36, 36 + GW_MAX_DEVICES *TOTAL_BYTES },
+	[FRAME_READY] = { "READY", 16, 16 },
+	[FRAME_FAILED] = { "FAILED", 8, REASON_BYTES },
+	[FRAME_COMMIT] = { "COMMIT", 0, 0 },
+	[FRAME_RUNNING] = { "RUNNING", 8, 8 },
+	[FRAME_SUMMARY] = { "SUMMARY", 20, 20 + GW_MAX_DEVICES *DEVICE_LOADED_BYTES },
+	[FRAME_CANCEL] = { "CANCEL", 0, 0 },
+	[FRAME_PING] = { "PING", 0, 0 },
 
-	[FRAME_RAM]	       = { "RAM", FRAME_RAM_FIXED_BYTES + FRAME_RUN_BYTES, FRAME_RAM_MAX_BYTES },
-	[FRAME_DEVICE]	       = { "DEVICE", FRAME_DEVICE_FIXED_BYTES, FRAME_DEVICE_MAX_BYTES },
-	[FRAME_END]	       = { "END", 0, 0 },
+	[FRAME_RAM] = { "RAM", FRAME_RAM_FIXED_BYTES + FRAME_RUN_BYTES, FRAME_RAM_MAX_BYTES },
+	[FRAME_DEVICE] = { "DEVICE", FRAME_DEVICE_FIXED_BYTES, FRAME_DEVICE_MAX_BYTES },
+	[FRAME_END] = { "END", 0, 0 },
 };
 
 static const struct frame_kind *find_kind(uint16_t type)
@@ -103,12 +103,12 @@ int frame_header_decode(const uint8_t buf[FRAME_HEADER_BYTES], struct frame_head
 	uint32_t magic = wire_get_u32(&in);
 	const struct frame_kind *kind;
 
-	header->type	   = wire_get_u16(&in);
-	header->flags	   = wire_get_u16(&in);
+	header->type = wire_get_u16(&in);
+	header->flags = wire_get_u16(&in);
 	header->body_bytes = wire_get_u32(&in);
 	header->head_bytes = wire_get_u32(&in);
-	header->seq	   = wire_get_u64(&in);
-	header->sum	   = wire_get_u64(&in);
+	header->seq = wire_get_u64(&in);
+	header->sum = wire_get_u64(&in);
 
 	if (magic != FRAME_MAGIC || header->flags & ~FRAME_FLAGS || !head_is_sane(header))
 		return -EBADMSG;
@@ -197,8 +197,7 @@ int frame_runs_count(const uint8_t fixed[FRAME_RAM_FIXED_BYTES], uint32_t body_b
 static bool run_is_sane(const struct page_run *run)
 {
 	return !(run->flags & ~RUN_FLAGS) && run->nr_pages && run->nr_pages <= LIMIT_CHUNK_PAGES &&
-	       is_aligned(run->gpa, GW_PAGE_BYTES) &&
-	       range_is_sane(run->gpa, (uint64_t)run->nr_pages * GW_PAGE_BYTES);
+	       is_aligned(run->gpa, GW_PAGE_BYTES) && range_is_sane(run->gpa, (uint64_t)run->nr_pages * GW_PAGE_BYTES);
 }
 
 /* The run's last byte: its end may be 2^64. */
@@ -215,9 +214,9 @@ int frame_runs_decode(const uint8_t *buf, uint32_t nr_runs, size_t payload_bytes
 	for (uint32_t i = 0; i < nr_runs; i++) {
 		struct page_run *run = &runs[i];
 
-		run->gpa      = wire_get_u64(&in);
+		run->gpa = wire_get_u64(&in);
 		run->nr_pages = wire_get_u32(&in);
-		run->flags    = wire_get_u32(&in);
+		run->flags = wire_get_u32(&in);
 		if (!run_is_sane(run) || (i && run->gpa <= run_last(run - 1)))
 			return -EBADMSG;
 		if (run_last(run) - runs[0].gpa >= LIMIT_CHUNK_BYTES)
@@ -244,9 +243,9 @@ int frame_device_decode(const uint8_t buf[FRAME_DEVICE_FIXED_BYTES], uint32_t bo
 	uint64_t payload_bytes;
 
 	header->device = wire_get_u32(&in);
-	header->flags  = wire_get_u32(&in);
+	header->flags = wire_get_u32(&in);
 	header->number = wire_get_u64(&in);
-	header->sent   = wire_get_u64(&in);
+	header->sent = wire_get_u64(&in);
 
 	if (body_bytes < FRAME_DEVICE_FIXED_BYTES || body_bytes > FRAME_DEVICE_MAX_BYTES)
 		return -EBADMSG;

@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define FRAME_HEADER_BYTES 32u
-#define FRAME_MAGIC	   0x54574447u /* "GDWT" */
+#define FRAME_MAGIC        0x54574447u /* "GDWT" */
 
 #define FRAME_OPTIONAL (1u << 0) /* a receiver that does not know the type skips the frame */
 #define FRAME_FLAGS    FRAME_OPTIONAL
@@ -63,7 +63,7 @@ struct frame_header {
 	uint64_t sum;
 };
 
-const char *frame_name(uint16_t type);	   /* "PREPARE", "RAM"; "?" if unknown */
+const char *frame_name(uint16_t type);   /* "PREPARE", "RAM"; "?" if unknown */
 uint32_t frame_max_bytes(uint16_t type); /* the longest body a frame of this type may have; 0 if unknown */
 
 /* Writes the 32 bytes; sum is taken as given. */
@@ -94,7 +94,7 @@ uint64_t frame_summer_end(struct frame_summer *summer);
  * head_bytes are frame_runs_bytes(nr_runs) or the whole body; who reads the frame compares them once nr_runs is known.
  */
 #define FRAME_RAM_FIXED_BYTES 8u
-#define FRAME_RUN_BYTES	      16u
+#define FRAME_RUN_BYTES       16u
 #define FRAME_RAM_MAX_BYTES   (FRAME_RAM_FIXED_BYTES + LIMIT_RUNS_A_FRAME * FRAME_RUN_BYTES + LIMIT_CHUNK_BYTES)
 
 /* The fixed part and the list: what encode writes. */
@@ -110,18 +110,18 @@ int frame_runs_count(const uint8_t fixed[FRAME_RAM_FIXED_BYTES], uint32_t body_b
 int frame_runs_decode(const uint8_t *buf, uint32_t nr_runs, size_t payload_bytes, struct page_run *runs);
 
 /* The fixed part of a DEVICE frame's body: 24 bytes, then up to LIMIT_DEVICE_BUFFER_BYTES of state. */
-#define FRAME_DEVICE_FIXED_BYTES 24u
+#define FRAME_DEVICE_FIXED_BYTES  24u
 #define DEVICE_BUFFER_INITIAL_END (1u << 0) /* all initial bytes are in buffers up to this one */
-#define DEVICE_BUFFER_LAST	  (1u << 1) /* no buffer follows */
-#define DEVICE_BUFFER_STOP_COPY	  (1u << 2) /* read with the guest paused */
-#define DEVICE_BUFFER_FLAGS	  7u
-#define FRAME_DEVICE_MAX_BYTES	  (FRAME_DEVICE_FIXED_BYTES + LIMIT_DEVICE_BUFFER_BYTES)
+#define DEVICE_BUFFER_LAST        (1u << 1) /* no buffer follows */
+#define DEVICE_BUFFER_STOP_COPY   (1u << 2) /* read with the guest paused */
+#define DEVICE_BUFFER_FLAGS       7u
+#define FRAME_DEVICE_MAX_BYTES    (FRAME_DEVICE_FIXED_BYTES + LIMIT_DEVICE_BUFFER_BYTES)
 
 struct device_buffer_header {
 	uint32_t device; /* index in the manifest */
-	uint32_t flags;	 /* DEVICE_BUFFER_* */
+	uint32_t flags;  /* DEVICE_BUFFER_* */
 	uint64_t number; /* 0, 1, 2, ... of this device */
-	uint64_t sent;	 /* bytes of this device's state in the buffers before this one */
+	uint64_t sent;   /* bytes of this device's state in the buffers before this one */
 };
 
 /* A buffer without a byte is sane only if it carries a mark (INITIAL_END, LAST). */

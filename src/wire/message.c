@@ -31,19 +31,19 @@ static bool hello_decode(struct wire_in *in, struct message *message)
 
 	hello->version_min = wire_get_u16(in);
 	hello->version_max = wire_get_u16(in);
-	hello->features	   = wire_get_u32(in) & HELLO_FEATURES;
+	hello->features = wire_get_u32(in) & HELLO_FEATURES;
 	wire_get_bytes(in, hello->migration_id, sizeof(hello->migration_id));
-	hello->role	   = wire_get_u32(in);
-	hello->channel	   = wire_get_u32(in);
+	hello->role = wire_get_u32(in);
+	hello->channel = wire_get_u32(in);
 	hello->nr_channels = wire_get_u32(in);
 
 	if (hello->version_min == 0 || hello->version_min > hello->version_max)
 		return false;
 	if (hello->nr_channels == 0 || hello->nr_channels > GW_MAX_CHANNELS)
 		return false;
-	return hello->role == ROLE_CONTROL ? hello->channel == 0 :
-	       hello->role == ROLE_DATA	   ? hello->channel < hello->nr_channels :
-					     false;
+	return hello->role == ROLE_CONTROL ? hello->channel == 0
+	       : hello->role == ROLE_DATA  ? hello->channel < hello->nr_channels
+					   : false;
 }
 
 static void welcome_encode(struct wire_out *out, const struct message *message)
@@ -56,7 +56,7 @@ static bool welcome_decode(struct wire_in *in, struct message *message)
 {
 	struct message_welcome *welcome = &message->welcome;
 
-	welcome->version  = wire_get_u16(in);
+	welcome->version = wire_get_u16(in);
 	welcome->features = wire_get_u32(in);
 	return welcome->version != 0 && !(welcome->features & ~HELLO_FEATURES);
 }
@@ -113,7 +113,7 @@ static void grant_encode(struct wire_out *out, const struct message *message)
 static bool grant_decode(struct wire_in *in, struct message *message)
 {
 	message->grant.device = wire_get_u32(in);
-	message->grant.bytes  = wire_get_u64(in);
+	message->grant.bytes = wire_get_u64(in);
 	return message->grant.device < GW_MAX_DEVICES && message->grant.bytes <= LIMIT_DEVICE_WINDOW_BYTES;
 }
 
@@ -138,7 +138,7 @@ static void vm_state_encode(struct wire_out *out, const struct message *message)
 static bool vm_state_decode(struct wire_in *in, struct message *message)
 {
 	message->vm_state.nr_bytes = get_count(in, LIMIT_VM_STATE_BYTES);
-	message->vm_state.bytes	   = wire_get_borrowed(in, message->vm_state.nr_bytes);
+	message->vm_state.bytes = wire_get_borrowed(in, message->vm_state.nr_bytes);
 	return true;
 }
 
@@ -151,9 +151,9 @@ static void put_total(struct wire_out *out, const struct device_total *total)
 
 static void get_total(struct wire_in *in, struct device_total *total)
 {
-	total->bytes   = wire_get_u64(in);
+	total->bytes = wire_get_u64(in);
 	total->buffers = wire_get_u64(in);
-	total->digest  = wire_get_u64(in);
+	total->digest = wire_get_u64(in);
 }
 
 static void prepare_encode(struct wire_out *out, const struct message *message)
@@ -174,11 +174,11 @@ static bool prepare_decode(struct wire_in *in, struct message *message)
 {
 	struct message_prepare *prepare = &message->prepare;
 
-	prepare->ram_frames	 = wire_get_u64(in);
-	prepare->ram_pages	 = wire_get_u64(in);
-	prepare->vm_state_bytes	 = wire_get_u64(in);
+	prepare->ram_frames = wire_get_u64(in);
+	prepare->ram_pages = wire_get_u64(in);
+	prepare->vm_state_bytes = wire_get_u64(in);
 	prepare->vm_state_digest = wire_get_u64(in);
-	prepare->nr_devices	 = get_count(in, GW_MAX_DEVICES);
+	prepare->nr_devices = get_count(in, GW_MAX_DEVICES);
 	for (uint32_t i = 0; i < prepare->nr_devices; i++)
 		get_total(in, &prepare->devices[i]);
 	return prepare->vm_state_bytes <= LIMIT_VM_STATE_BYTES;
@@ -193,7 +193,7 @@ static void ready_encode(struct wire_out *out, const struct message *message)
 static bool ready_decode(struct wire_in *in, struct message *message)
 {
 	message->ready.last_byte_to_ready_ns = wire_get_u64(in);
-	message->ready.vm_state_digest	     = wire_get_u64(in);
+	message->ready.vm_state_digest = wire_get_u64(in);
 	return message->ready.last_byte_to_ready_ns <= LIMIT_DURATION_NS;
 }
 
@@ -250,8 +250,8 @@ static bool get_loaded(struct wire_in *in, struct device_loaded *loaded)
 		struct gw_arc_time *arc = &loaded->arcs[i];
 
 		arc->from = wire_get_u8(in);
-		arc->to	  = wire_get_u8(in);
-		arc->ns	  = wire_get_u64(in);
+		arc->to = wire_get_u8(in);
+		arc->ns = wire_get_u64(in);
 		sane &= arc->from < GW_NR_STATES && arc->to < GW_NR_STATES && arc->ns <= LIMIT_DURATION_NS;
 	}
 	get_total(in, &loaded->total);
@@ -276,8 +276,8 @@ static bool summary_decode(struct wire_in *in, struct message *message)
 	bool sane = true;
 
 	summary->peak_rss_bytes = wire_get_u64(in);
-	summary->ram_digest	= wire_get_u64(in);
-	summary->nr_devices	= get_count(in, GW_MAX_DEVICES);
+	summary->ram_digest = wire_get_u64(in);
+	summary->nr_devices = get_count(in, GW_MAX_DEVICES);
 	for (uint32_t i = 0; i < summary->nr_devices; i++)
 		sane &= get_loaded(in, &summary->devices[i]);
 	return sane;
@@ -296,23 +296,23 @@ static const struct message_codec {
 	void (*encode)(struct wire_out *out, const struct message *message);
 	bool (*decode)(struct wire_in *in, struct message *message);
 } codecs[] = {
-	[FRAME_HELLO]	       = { hello_encode, hello_decode },
-	[FRAME_WELCOME]	       = { welcome_encode, welcome_decode },
-	[FRAME_MANIFEST]       = { message_manifest_encode, message_manifest_decode },
-	[FRAME_ACCEPT]	       = { accept_encode, accept_decode },
-	[FRAME_REFUSE]	       = { message_refuse_encode, message_refuse_decode },
-	[FRAME_LOADABLE]       = { loadable_encode, loadable_decode },
-	[FRAME_GRANT]	       = { grant_encode, grant_decode },
+	[FRAME_HELLO] = { hello_encode, hello_decode },
+	[FRAME_WELCOME] = { welcome_encode, welcome_decode },
+	[FRAME_MANIFEST] = { message_manifest_encode, message_manifest_decode },
+	[FRAME_ACCEPT] = { accept_encode, accept_decode },
+	[FRAME_REFUSE] = { message_refuse_encode, message_refuse_decode },
+	[FRAME_LOADABLE] = { loadable_encode, loadable_decode },
+	[FRAME_GRANT] = { grant_encode, grant_decode },
 	[FRAME_INITIAL_LOADED] = { initial_loaded_encode, initial_loaded_decode },
-	[FRAME_VM_STATE]       = { vm_state_encode, vm_state_decode },
-	[FRAME_PREPARE]	       = { prepare_encode, prepare_decode },
-	[FRAME_READY]	       = { ready_encode, ready_decode },
-	[FRAME_FAILED]	       = { failed_encode, failed_decode },
-	[FRAME_COMMIT]	       = { nothing_encode, nothing_decode },
-	[FRAME_RUNNING]	       = { running_encode, running_decode },
-	[FRAME_SUMMARY]	       = { summary_encode, summary_decode },
-	[FRAME_CANCEL]	       = { nothing_encode, nothing_decode },
-	[FRAME_PING]	       = { nothing_encode, nothing_decode },
+	[FRAME_VM_STATE] = { vm_state_encode, vm_state_decode },
+	[FRAME_PREPARE] = { prepare_encode, prepare_decode },
+	[FRAME_READY] = { ready_encode, ready_decode },
+	[FRAME_FAILED] = { failed_encode, failed_decode },
+	[FRAME_COMMIT] = { nothing_encode, nothing_decode },
+	[FRAME_RUNNING] = { running_encode, running_decode },
+	[FRAME_SUMMARY] = { summary_encode, summary_decode },
+	[FRAME_CANCEL] = { nothing_encode, nothing_decode },
+	[FRAME_PING] = { nothing_encode, nothing_decode },
 };
 
 static const struct message_codec *find_codec(uint16_t type)

@@ -13,11 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION_MIN 1
-#define WIRE_VERSION_MAX 1
+#define WIRE_VERSION_MIN   1
+#define WIRE_VERSION_MAX   1
 #define MIGRATION_ID_BYTES 16
 
-#define HELLO_VERIFY (1u << 0) /* feature: page digests are kept and compared at the end */
+#define HELLO_VERIFY   (1u << 0) /* feature: page digests are kept and compared at the end */
 #define HELLO_FEATURES HELLO_VERIFY
 
 enum channel_role { ROLE_CONTROL = 1, ROLE_DATA = 2 };
@@ -27,8 +27,8 @@ struct message_hello {
 	uint16_t version_min, version_max;
 	uint32_t features; /* wanted; unknown bits are ignored */
 	uint8_t migration_id[MIGRATION_ID_BYTES];
-	uint32_t role;	     /* enum channel_role */
-	uint32_t channel;    /* data: 0 .. nr_channels - 1 */
+	uint32_t role;    /* enum channel_role */
+	uint32_t channel; /* data: 0 .. nr_channels - 1 */
 	uint32_t nr_channels;
 };
 
@@ -71,8 +71,8 @@ struct device_total {
 
 /* All has been sent; what must have arrived for the guest to be whole. */
 struct message_prepare {
-	uint64_t ram_frames;	/* over all data channels */
-	uint64_t ram_pages;	/* pages and zero marks */
+	uint64_t ram_frames; /* over all data channels */
+	uint64_t ram_pages;  /* pages and zero marks */
 	uint64_t vm_state_bytes;
 	uint64_t vm_state_digest;
 	uint32_t nr_devices;
@@ -89,7 +89,7 @@ struct device_loaded {
 /* READY, and later SUMMARY, tell how loading went; READY's digests are those of what was loaded. */
 struct message_ready {
 	uint64_t last_byte_to_ready_ns; /* from the last data received to now */
-	uint64_t vm_state_digest;	/* of the state the VM gave back when asked for it again */
+	uint64_t vm_state_digest;       /* of the state the VM gave back when asked for it again */
 };
 
 struct message_failed {

@@ -17,7 +17,7 @@ static void put_ram(struct wire_out *out, const struct manifest_ram *ram)
 static bool get_ram(struct wire_in *in, struct manifest_ram *ram)
 {
 	wire_get_text(in, ram->id, sizeof(ram->id));
-	ram->gpa	= wire_get_u64(in);
+	ram->gpa = wire_get_u64(in);
 	ram->size_bytes = wire_get_u64(in);
 	return is_aligned(ram->gpa | ram->size_bytes, GW_PAGE_BYTES) && range_is_sane(ram->gpa, ram->size_bytes) &&
 	       ram->size_bytes <= LIMIT_RAM_BYTES;
@@ -43,17 +43,17 @@ static void put_info(struct wire_out *out, const struct gw_device_info *info)
 /* Flags of the uAPI and features that this version does not know say nothing to it: kept as they came. */
 static void get_info(struct wire_in *in, struct gw_device_info *info)
 {
-	info->migration_flags	  = wire_get_u32(in);
-	info->features		  = wire_get_u32(in);
-	info->nr_regions	  = wire_get_u32(in);
-	info->nr_irqs		  = wire_get_u32(in);
-	info->vendor_id		  = wire_get_u16(in);
-	info->device_id		  = wire_get_u16(in);
+	info->migration_flags = wire_get_u32(in);
+	info->features = wire_get_u32(in);
+	info->nr_regions = wire_get_u32(in);
+	info->nr_irqs = wire_get_u32(in);
+	info->vendor_id = wire_get_u16(in);
+	info->device_id = wire_get_u16(in);
 	info->subsystem_vendor_id = wire_get_u16(in);
 	info->subsystem_device_id = wire_get_u16(in);
-	info->class_revision	  = wire_get_u32(in);
-	info->max_dma_maps	  = wire_get_u32(in);
-	info->dma_page_sizes	  = wire_get_u64(in);
+	info->class_revision = wire_get_u32(in);
+	info->max_dma_maps = wire_get_u32(in);
+	info->dma_page_sizes = wire_get_u64(in);
 	wire_get_text(in, info->backend, sizeof(info->backend));
 	wire_get_text(in, info->driver, sizeof(info->driver));
 }
@@ -71,7 +71,7 @@ static bool get_device(struct wire_in *in, struct manifest_device *device)
 	wire_get_text(in, device->id, sizeof(device->id));
 	get_info(in, &device->info);
 	device->stop_bytes = wire_get_u64(in);
-	device->flags	   = wire_get_u32(in);
+	device->flags = wire_get_u32(in);
 	return !(device->flags & ~MANIFEST_DEVICE_FLAGS);
 }
 
@@ -98,7 +98,7 @@ bool message_manifest_decode(struct wire_in *in, struct message *message)
 
 	wire_get_text(in, manifest->vm_name, sizeof(manifest->vm_name));
 	manifest->page_bytes = wire_get_u64(in);
-	manifest->nr_ram     = get_count(in, GW_MAX_RAM_BLOCKS);
+	manifest->nr_ram = get_count(in, GW_MAX_RAM_BLOCKS);
 	manifest->nr_devices = get_count(in, GW_MAX_DEVICES);
 
 	sane = is_power_of_2(manifest->page_bytes) && manifest->page_bytes >= GW_PAGE_BYTES &&

@@ -12,10 +12,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Not assert: it is there whatever NDEBUG says. */
-#define fuzz_check(what)                                                                                              \
-	do {                                                                                                          \
-		if (!(what))                                                                                          \
-			__builtin_trap();                                                                             \
+#define fuzz_check(what)                  \
+	do {                              \
+		if (!(what))              \
+			__builtin_trap(); \
 	} while (0)
 
 #endif

@@ -30,8 +30,7 @@ static void fuzz_runs(const uint8_t *body, size_t size, uint32_t body_bytes)
 	if (size < FRAME_RAM_FIXED_BYTES || frame_runs_count(body, body_bytes, &nr))
 		return;
 	fuzz_check(nr >= 1 && nr <= 512 && frame_runs_bytes(nr) <= body_bytes);
-	if (size < frame_runs_bytes(nr) ||
-	    frame_runs_decode(body, nr, body_bytes - frame_runs_bytes(nr), runs))
+	if (size < frame_runs_bytes(nr) || frame_runs_decode(body, nr, body_bytes - frame_runs_bytes(nr), runs))
 		return;
 	for (uint32_t i = 0; i < nr; i++)
 		check_run(&runs[i], i ? &runs[i - 1] : NULL, runs[0].gpa);

@@ -24,13 +24,13 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define NR_DATA	     2
+#define NR_DATA      2
 #define NR_CHANNELS  (1 + NR_DATA) /* control is 0 */
 #define RAM_PAGES    8
 #define DEVICE_BYTES 64
 #define BODY_BYTES   (64 + RAM_PAGES * GW_PAGE_BYTES)
 #define ANSWER_MS    20
-#define YIELDS	     100
+#define YIELDS       100
 
 /* The device and the VM, as simple as they can be. */
 struct target {
@@ -347,8 +347,9 @@ static void step_ram(struct peer *p)
 /* Buffers with right counts, or, rarely, wrong ones. */
 static void send_buffer(struct peer *p, unsigned channel, uint32_t flags, uint8_t wrong, size_t nr)
 {
-	struct device_buffer_header header = { .device = wrong & 1, .flags = flags, .number = p->buffers + (wrong >> 1),
-					       .sent = p->bytes };
+	struct device_buffer_header header = {
+		.device = wrong & 1, .flags = flags, .number = p->buffers + (wrong >> 1), .sent = p->bytes
+	};
 
 	memmove(p->body + FRAME_DEVICE_FIXED_BYTES, p->body, nr);
 	frame_device_encode(p->body, &header);
@@ -406,7 +407,7 @@ static void step_greet(struct peer *p)
 
 static void talk(struct peer *p)
 {
-	static void (*const steps[])(struct peer *) = { step_control, step_any, step_raw,    step_ram,	 step_device,
+	static void (*const steps[])(struct peer *) = { step_control, step_any, step_raw,    step_ram,    step_device,
 							step_end,     step_ram, step_device, step_commit, step_greet };
 
 	if (next(p) % 8)

@@ -29,10 +29,10 @@
 
 /* What linux/vfio.h of Debian 12 (6.1) lacks. */
 #ifndef VFIO_MIGRATION_PRE_COPY
-#define VFIO_MIGRATION_PRE_COPY		(1 << 2)
-#define VFIO_DEVICE_STATE_PRE_COPY	6
-#define VFIO_DEVICE_STATE_PRE_COPY_P2P	7
-#define VFIO_MIG_GET_PRECOPY_INFO	_IO(VFIO_TYPE, VFIO_BASE + 21)
+#define VFIO_MIGRATION_PRE_COPY        (1 << 2)
+#define VFIO_DEVICE_STATE_PRE_COPY     6
+#define VFIO_DEVICE_STATE_PRE_COPY_P2P 7
+#define VFIO_MIG_GET_PRECOPY_INFO      _IO(VFIO_TYPE, VFIO_BASE + 21)
 struct vfio_precopy_info {
 	__u32 argsz, flags;
 	__aligned_u64 initial_bytes, dirty_bytes;
@@ -45,8 +45,8 @@ struct vfio_device_feature_mig_data_size {
 };
 #endif
 #ifndef VFIO_DEVICE_BIND_IOMMUFD
-#define VFIO_DEVICE_BIND_IOMMUFD	_IO(VFIO_TYPE, VFIO_BASE + 18)
-#define VFIO_DEVICE_ATTACH_IOMMUFD_PT	_IO(VFIO_TYPE, VFIO_BASE + 19)
+#define VFIO_DEVICE_BIND_IOMMUFD      _IO(VFIO_TYPE, VFIO_BASE + 18)
+#define VFIO_DEVICE_ATTACH_IOMMUFD_PT _IO(VFIO_TYPE, VFIO_BASE + 19)
 struct vfio_device_bind_iommufd {
 	__u32 argsz, flags;
 	__s32 iommufd;
@@ -58,10 +58,10 @@ struct vfio_device_attach_iommufd_pt {
 #endif
 
 /* linux/iommufd.h, which Debian 12 does not have at all. */
-#define IOMMU_IOAS_ALLOC		_IO(';', 0x81)
-#define IOMMU_IOAS_MAP			_IO(';', 0x85)
-#define IOMMU_HWPT_ALLOC		_IO(';', 0x89)
-#define IOMMU_HWPT_SET_DIRTY_TRACKING	_IO(';', 0x8b)
+#define IOMMU_IOAS_ALLOC              _IO(';', 0x81)
+#define IOMMU_IOAS_MAP                _IO(';', 0x85)
+#define IOMMU_HWPT_ALLOC              _IO(';', 0x89)
+#define IOMMU_HWPT_SET_DIRTY_TRACKING _IO(';', 0x8b)
 struct iommu_ioas_alloc {
 	__u32 size, flags, out_ioas_id;
 };
@@ -76,13 +76,13 @@ struct iommu_hwpt_alloc {
 struct iommu_hwpt_set_dirty_tracking {
 	__u32 size, flags, hwpt_id, __reserved;
 };
-#define HWPT_ALLOC_DIRTY_TRACKING	(1 << 1)
-#define HWPT_DIRTY_TRACKING_ENABLE	(1 << 0)
-#define IOAS_MAP_FIXED_IOVA_RW		7
+#define HWPT_ALLOC_DIRTY_TRACKING  (1 << 1)
+#define HWPT_DIRTY_TRACKING_ENABLE (1 << 0)
+#define IOAS_MAP_FIXED_IOVA_RW     7
 
 /* drivers/iommu/iommufd/iommufd_test.h, no uAPI: the kernel's own mock. */
-#define IOMMU_TEST_CMD			_IO(';', 0xa0)
-#define IOMMU_TEST_OP_MOCK_DOMAIN	2
+#define IOMMU_TEST_CMD            _IO(';', 0xa0)
+#define IOMMU_TEST_OP_MOCK_DOMAIN 2
 struct iommu_test_cmd {
 	__u32 size, op, id, __reserved;
 	__u32 out_stdev_id, out_hwpt_id, out_idev_id, rest[9];
@@ -90,12 +90,12 @@ struct iommu_test_cmd {
 };
 
 /* PAGEMAP_SCAN (6.7) and the write-protection that it works with. */
-#define UFFD_WP_ASYNC			(1 << 15)
-#define UFFD_WP_UNPOPULATED		(1 << 13)
-#define PM_SCAN				_IOWR('f', 16, struct pm_scan_request)
-#define PM_WP_MATCHING			(1 << 0)
-#define PM_CHECK_WPASYNC		(1 << 1)
-#define PM_IS_WRITTEN			(1 << 1)
+#define UFFD_WP_ASYNC       (1 << 15)
+#define UFFD_WP_UNPOPULATED (1 << 13)
+#define PM_SCAN             _IOWR('f', 16, struct pm_scan_request)
+#define PM_WP_MATCHING      (1 << 0)
+#define PM_CHECK_WPASYNC    (1 << 1)
+#define PM_IS_WRITTEN       (1 << 1)
 struct pm_region {
 	__u64 start, end, categories;
 };
@@ -116,7 +116,7 @@ enum {
 struct dev {
 	int fd, iommufd, group, container;
 	uint32_t dev_id, ioas_id;
-	uint64_t bar0;			/* where BAR0 is in fd */
+	uint64_t bar0; /* where BAR0 is in fd */
 	uint8_t *ram;
 };
 
@@ -373,14 +373,20 @@ static int check_reset(struct dev *d)
 static int check_dma_log(struct dev *d)
 {
 	struct vfio_device_feature_dma_logging_range range = {
-		.iova = RAM_IOVA, .length = RAM_PAGES * PAGE,
+		.iova = RAM_IOVA,
+		.length = RAM_PAGES * PAGE,
 	};
 	struct vfio_device_feature_dma_logging_control start = {
-		.page_size = PAGE, .num_ranges = 1, .ranges = (uintptr_t)&range,
+		.page_size = PAGE,
+		.num_ranges = 1,
+		.ranges = (uintptr_t)&range,
 	};
 	uint64_t bitmap = 0x10;
 	struct vfio_device_feature_dma_logging_report report = {
-		.iova = RAM_IOVA, .length = RAM_PAGES * PAGE, .page_size = PAGE, .bitmap = (uintptr_t)&bitmap,
+		.iova = RAM_IOVA,
+		.length = RAM_PAGES * PAGE,
+		.page_size = PAGE,
+		.bitmap = (uintptr_t)&bitmap,
 	};
 	char none = 0;
 
@@ -463,8 +469,11 @@ static int open_cdev(struct dev *d, char **args)
 static int open_group(struct dev *d, char **args)
 {
 	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)d->ram, .iova = RAM_IOVA, .size = RAM_PAGES * PAGE,
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)d->ram,
+		.iova = RAM_IOVA,
+		.size = RAM_PAGES * PAGE,
 	};
 
 	d->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
@@ -492,10 +501,14 @@ static int open_host(struct dev *d, char **args)
 static int scan_written(int pagemap, struct dev *d, struct pm_region *found, int room)
 {
 	struct pm_scan_request scan = {
-		.size = sizeof(scan), .flags = PM_WP_MATCHING | PM_CHECK_WPASYNC,
-		.start = (uintptr_t)d->ram, .end = (uintptr_t)d->ram + RAM_PAGES * PAGE,
-		.vec = (uintptr_t)found, .vec_len = room,
-		.category_mask = PM_IS_WRITTEN, .return_mask = PM_IS_WRITTEN,
+		.size = sizeof(scan),
+		.flags = PM_WP_MATCHING | PM_CHECK_WPASYNC,
+		.start = (uintptr_t)d->ram,
+		.end = (uintptr_t)d->ram + RAM_PAGES * PAGE,
+		.vec = (uintptr_t)found,
+		.vec_len = room,
+		.category_mask = PM_IS_WRITTEN,
+		.return_mask = PM_IS_WRITTEN,
 	};
 
 	return ioctl(pagemap, PM_SCAN, &scan);
@@ -505,7 +518,8 @@ static int check_pagemap_scan(struct dev *d)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_WP_ASYNC | UFFD_WP_UNPOPULATED };
 	struct uffdio_register reg = {
-		.range = { (uintptr_t)d->ram, RAM_PAGES * PAGE }, .mode = UFFDIO_REGISTER_MODE_WP,
+		.range = { (uintptr_t)d->ram, RAM_PAGES * PAGE },
+		.mode = UFFDIO_REGISTER_MODE_WP,
 	};
 	struct pm_region found[4];
 	int uffd, pagemap, n;
@@ -528,8 +542,9 @@ static int check_pagemap_scan(struct dev *d)
 	close(pagemap);
 	if (n != 1)
 		return fail("one page written, %d ranges found", n);
-	return found[0].start == (uintptr_t)d->ram + 5 * PAGE && found[0].end - found[0].start == PAGE ?
-	       0 : fail("the written page was not found where it is");
+	return found[0].start == (uintptr_t)d->ram + 5 * PAGE && found[0].end - found[0].start == PAGE
+		       ? 0
+		       : fail("the written page was not found where it is");
 }
 
 static int check_soft_dirty(struct dev *d)
@@ -557,7 +572,8 @@ static int start_guest(struct dev *d, int vm, int vcpu)
 {
 	static const uint8_t code[] = { 0xc6, 0x06, 0x00, 0x30, 0x01, 0xe6, 0x10, 0xf4 };
 	struct kvm_userspace_memory_region ram = {
-		.flags = KVM_MEM_LOG_DIRTY_PAGES, .memory_size = RAM_PAGES * PAGE,
+		.flags = KVM_MEM_LOG_DIRTY_PAGES,
+		.memory_size = RAM_PAGES * PAGE,
 		.userspace_addr = (uintptr_t)d->ram,
 	};
 	struct kvm_regs regs = { .rip = PAGE, .rflags = 2 };
@@ -632,43 +648,31 @@ struct check {
 };
 
 static const struct check mtty_checks[] = {
-	{ "info",		check_info },
-	{ "migration-flags",	check_flags },
-	{ "data-size",		check_data_size },
-	{ "starts-running",	check_running },
-	{ "stop-copy",		check_stop_copy },
-	{ "pre-copy-resume",	check_pre_copy_and_resume },
-	{ "reset",		check_reset },
-	{ "dma-log",		check_dma_log },
-	{ "no-hwpt",		check_no_hwpt },
-	{ 0 }
+	{ "info", check_info },           { "migration-flags", check_flags },
+	{ "data-size", check_data_size }, { "starts-running", check_running },
+	{ "stop-copy", check_stop_copy }, { "pre-copy-resume", check_pre_copy_and_resume },
+	{ "reset", check_reset },         { "dma-log", check_dma_log },
+	{ "no-hwpt", check_no_hwpt },     { 0 }
 };
 
-static const struct check plain_checks[] = {
-	{ "no-migration",	check_no_migration },
-	{ 0 }
-};
+static const struct check plain_checks[] = { { "no-migration", check_no_migration }, { 0 } };
 
-static const struct check host_checks[] = {
-	{ "pagemap-scan",	check_pagemap_scan },
-	{ "soft-dirty",		check_soft_dirty },
-	{ "kvm",		check_kvm },
-	{ "mock-iommu",		check_mock_iommu },
-	{ 0 }
-};
+static const struct check host_checks[] = { { "pagemap-scan", check_pagemap_scan },
+					    { "soft-dirty", check_soft_dirty },
+					    { "kvm", check_kvm },
+					    { "mock-iommu", check_mock_iommu },
+					    { 0 } };
 
 static const struct way {
 	const char *name;
 	int nr_args;
 	int (*open)(struct dev *, char **);
 	const struct check *checks;
-} ways[] = {
-	{ "cdev",	1,	open_cdev,	mtty_checks },
-	{ "group",	2,	open_group,	mtty_checks },
-	{ "plain",	1,	open_cdev,	plain_checks },
-	{ "host",	0,	open_host,	host_checks },
-	{ 0 }
-};
+} ways[] = { { "cdev", 1, open_cdev, mtty_checks },
+	     { "group", 2, open_group, mtty_checks },
+	     { "plain", 1, open_cdev, plain_checks },
+	     { "host", 0, open_host, host_checks },
+	     { 0 } };
 
 static int report(const char *way, const char *name, int ret)
 {

@@ -137,8 +137,7 @@ static int stop_size(void *ctx, uint64_t *bytes, struct gw_error *e)
 	return 0;
 }
 
-static int log_start(void *ctx, const struct gw_iova_range *ranges, uint32_t nr, uint64_t page_size,
-		     struct gw_error *e)
+static int log_start(void *ctx, const struct gw_iova_range *ranges, uint32_t nr, uint64_t page_size, struct gw_error *e)
 {
 	(void)ctx;
 	(void)ranges;
@@ -156,8 +155,7 @@ static int log_stop(void *ctx, struct gw_error *e)
 }
 
 /* It writes no guest memory: an empty log is the truth. A failure makes the whole range dirty. */
-static int log_report(void *ctx, uint64_t iova, uint64_t size, uint64_t page_size, uint64_t *bitmap,
-		      struct gw_error *e)
+static int log_report(void *ctx, uint64_t iova, uint64_t size, uint64_t page_size, uint64_t *bitmap, struct gw_error *e)
 {
 	(void)iova;
 	(void)size;

@@ -15,12 +15,12 @@ struct fake_device {
 	uint32_t flags;
 	uint32_t state;
 	uint64_t size_bytes;
-	uint8_t *bytes;	   /* the state */
-	uint64_t at;	   /* read or written so far in this session */
-	uint64_t dirty;	   /* bytes at the front that pre-copy has to send again */
-	int *countdown;	   /* shared: the call that brings it to 0 fails; NULL: none does */
-	int failed;	   /* a call has failed on purpose */
-	int misused;	   /* a call came that the text forbids */
+	uint8_t *bytes; /* the state */
+	uint64_t at;    /* read or written so far in this session */
+	uint64_t dirty; /* bytes at the front that pre-copy has to send again */
+	int *countdown; /* shared: the call that brings it to 0 fails; NULL: none does */
+	int failed;     /* a call has failed on purpose */
+	int misused;    /* a call came that the text forbids */
 	int resets;
 	pthread_mutex_t lock;
 };

@@ -189,8 +189,8 @@ void fake_vm_open(struct fake_vm *vm, uint32_t flags, uint64_t device_bytes, uns
 		snprintf(vm->ram[i].id, sizeof(vm->ram[i].id), "ram%u", i);
 		vm->ram[i].gpa = i * 0x100000000ull;
 		vm->ram[i].size_bytes = FAKE_PAGES * GW_PAGE_BYTES;
-		vm->ram[i].hva = mmap(NULL, vm->ram[i].size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				      -1, 0);
+		vm->ram[i].hva =
+			mmap(NULL, vm->ram[i].size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	}
 	for (unsigned i = 0; i < FAKE_DEVICES; i++) {
 		char id[16];

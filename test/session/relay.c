@@ -40,8 +40,8 @@ struct relay {
 };
 
 const char *const relay_harm_names[RELAY_NR_HARMS] = {
-	[RELAY_NO_HARM] = "nothing", [RELAY_FLIP] = "flip",	[RELAY_CUT] = "cut",	 [RELAY_INSERT] = "insert",
-	[RELAY_DROP] = "drop",	     [RELAY_REPEAT] = "repeat", [RELAY_STALL] = "stall",
+	[RELAY_NO_HARM] = "nothing", [RELAY_FLIP] = "flip",     [RELAY_CUT] = "cut",     [RELAY_INSERT] = "insert",
+	[RELAY_DROP] = "drop",       [RELAY_REPEAT] = "repeat", [RELAY_STALL] = "stall",
 };
 
 static int send_all(int fd, const uint8_t *bytes, size_t nr)

@@ -33,7 +33,8 @@ static void open_pair(struct pair *p, uint32_t flags, int countdown)
 	fake_vm_open(&p->a, flags, DEVICE_BYTES, 1, NULL, &p->running_vms, &p->most_running);
 	fake_vm_open(&p->b, flags, DEVICE_BYTES, 99, NULL, &p->running_vms, &p->most_running);
 	p->countdown = countdown;
-	p->limits = (struct gw_limits){ .size = sizeof(p->limits), .flags = GW_VERIFY | GW_ALLOW_NO_P2P,
+	p->limits = (struct gw_limits){ .size = sizeof(p->limits),
+					.flags = GW_VERIFY | GW_ALLOW_NO_P2P,
 					.downtime_ns = 5000000000ull };
 	fake_vm_run(&p->a);
 }
@@ -130,9 +131,8 @@ static void migrate(uint32_t flags)
 		assert_int_equal(r->devices[i].verified, 1);
 	}
 	assert_true(r->downtime.total_ns > 0);
-	assert_int_equal(r->downtime.pause_ns + r->downtime.quiesce_ns + r->downtime.sync_ns +
-				 r->downtime.transfer_ns + r->downtime.load_ns + r->downtime.commit_ns +
-				 r->downtime.resume_ns,
+	assert_int_equal(r->downtime.pause_ns + r->downtime.quiesce_ns + r->downtime.sync_ns + r->downtime.transfer_ns +
+				 r->downtime.load_ns + r->downtime.commit_ns + r->downtime.resume_ns,
 			 r->downtime.total_ns);
 	close_pair(p);
 	free(p);
@@ -258,9 +258,12 @@ static void test_bad_arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_mix_of_capabilities), cmocka_unit_test(test_the_kth_call_fails),
-		cmocka_unit_test(test_cancel),			  cmocka_unit_test(test_nobody_listens),
-		cmocka_unit_test(test_refused_before_the_guest_stops), cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_every_mix_of_capabilities),
+		cmocka_unit_test(test_the_kth_call_fails),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_nobody_listens),
+		cmocka_unit_test(test_refused_before_the_guest_stops),
+		cmocka_unit_test(test_bad_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

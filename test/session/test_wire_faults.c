@@ -22,10 +22,10 @@
 
 #define DEFAULT_CASES 300
 #define DEFAULT_SEED  1
-#define WORKERS	      12
+#define WORKERS       12
 #define STALL_NS      300000000ull
-#define WAIT_MS	      20000 /* for an outcome: far more than any deadline of a case */
-#define LOOK_MS	      5
+#define WAIT_MS       20000 /* for an outcome: far more than any deadline of a case */
+#define LOOK_MS       5
 
 struct wire_case {
 	unsigned long long seed, number;
@@ -50,7 +50,7 @@ struct run {
 
 static struct {
 	unsigned long long seed, first, count;
-	unsigned long long next;					     /* atomic */
+	unsigned long long next;                                        /* atomic */
 	int failed, harmed, unverified, outcomes[GW_OWNER_UNKNOWN + 1]; /* atomic */
 } all = { .seed = DEFAULT_SEED, .count = DEFAULT_CASES };
 
@@ -68,11 +68,14 @@ static uint64_t draw(uint64_t *state, uint64_t below)
 	return (*state >> 16) % below;
 }
 
-/* The control channel says a kilobyte in all. Of a data channel's stream every order of magnitude is as likely. */
+/*
+ * The control channel says a kilobyte in all, and the handover is in its second quarter. Of a data channel's stream
+ * every order of magnitude is as likely.
+ */
 static uint64_t draw_offset(uint64_t *state, unsigned connection)
 {
 	if (connection == 0)
-		return draw(state, draw(state, 2) ? 256 : 1400);
+		return draw(state, 2) ? 150 + draw(state, 500) : draw(state, 1400);
 	if (draw(state, 4))
 		return draw(state, 2048);
 	return draw(state, 2048ull << draw(state, 10));
@@ -106,8 +109,8 @@ static bool check(struct run *r, bool right, const char *what)
 	const struct relay_plan *p = &c->plan;
 
 	if (!right && !r->failed)
-		fprintf(stderr, "# seed %llu case %llu (%s %s byte %llu of connection %u, %u data channels): %s\n", c->seed,
-			c->number, relay_harm_names[p->harm],
+		fprintf(stderr, "# seed %llu case %llu (%s %s byte %llu of connection %u, %u data channels): %s\n",
+			c->seed, c->number, relay_harm_names[p->harm],
 			p->way == RELAY_TO_DESTINATION ? "to the destination" : "to the source",
 			(unsigned long long)p->offset, p->connection, c->nr_channels, what);
 	r->failed |= !right;
@@ -329,7 +332,6 @@ static void test_every_harm(void **state)
 	assert_int_equal(nr_entries("/proc/self/fd"), nr_files);
 	assert_int_equal(nr_entries("/proc/self/task"), nr_threads); /* a sanitizer's own has been there before */
 }
-
 
 int main(int argc, char **argv)
 {

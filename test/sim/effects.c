@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define BIT(n)	     (1u << (n))
+#define BIT(n)       (1u << (n))
 #define ALL_PAGES    (BIT(WORLD_PAGES) - 1)
 #define BYTES_A_PAGE (32 * MIB)
 #define BYTES_PER_S  GIB

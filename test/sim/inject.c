@@ -25,9 +25,9 @@ static void feed(struct world *world, enum side side, enum event_type type)
 static void make_noise(struct world *world, enum side to)
 {
 	static const uint16_t noise[] = {
-		FRAME_HELLO, FRAME_WELCOME, FRAME_MANIFEST, FRAME_ACCEPT,  FRAME_REFUSE, FRAME_LOADABLE,
-		FRAME_GRANT, FRAME_PING,    FRAME_VM_STATE, FRAME_SUMMARY, FRAME_RAM,	 FRAME_INITIAL_LOADED,
-		UINT16_MAX,
+		FRAME_HELLO,    FRAME_WELCOME,        FRAME_MANIFEST, FRAME_ACCEPT,   FRAME_REFUSE,
+		FRAME_LOADABLE, FRAME_GRANT,          FRAME_PING,     FRAME_VM_STATE, FRAME_SUMMARY,
+		FRAME_RAM,      FRAME_INITIAL_LOADED, UINT16_MAX,
 	};
 	struct entry entry = { .kind = ENTRY_MESSAGE, .side = to, .at_ns = world->now_ns };
 

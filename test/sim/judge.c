@@ -78,7 +78,7 @@ static const uint32_t begins_alone = 1u << ACTION_SYNC | 1u << ACTION_PAUSE | 1u
 
 void judge_action(struct world *world, enum side side, enum action_type type)
 {
-	static void (*const judges[NR_ACTION_TYPES])(struct world *world) = {
+	static void (*const judges[NR_ACTION_TYPES])(struct world * world) = {
 		[ACTION_PAUSE] = judge_pause,
 		[ACTION_TAKE_BACK] = judge_take_back,
 		[ACTION_RUN] = judge_run,

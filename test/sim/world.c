@@ -78,7 +78,7 @@ static const char *outcome_name(enum gw_outcome outcome)
 static uint64_t action_ns(struct world *world, enum action_type type)
 {
 	static const uint8_t arcs[NR_ACTION_TYPES] = {
-		[ACTION_QUIESCE] = 1,	   [ACTION_STOP] = 1, [ACTION_TAKE_BACK] = 2,
+		[ACTION_QUIESCE] = 1,      [ACTION_STOP] = 1, [ACTION_TAKE_BACK] = 2,
 		[ACTION_PREPARE_LOAD] = 3, [ACTION_RUN] = 2,  [ACTION_FINISH_LOAD] = 1,
 	};
 	uint64_t ns = rng_between(&world->rng, 1, world->config->action_max_ns) + arcs[type] * world->config->arc_ns;
@@ -108,7 +108,7 @@ static void begin(struct world *world, enum side side, const struct action *acti
 	struct process *process = &world->sides[side];
 
 	world_trace(world, "  %s: %s %s", side_name(side), action_name(action->type),
-		    action->type == ACTION_SEND	    ? message_name(action->message)
+		    action->type == ACTION_SEND     ? message_name(action->message)
 		    : action->type == ACTION_FINISH ? outcome_name(action->outcome)
 						    : "");
 	switch (action->type) {
@@ -248,7 +248,7 @@ static void do_data(struct world *world, const struct entry *due)
 
 static void (*const happenings[])(struct world *world, const struct entry *due) = {
 	[ENTRY_EFFECT] = do_effect, [ENTRY_REPORT] = do_report, [ENTRY_MESSAGE] = do_message,
-	[ENTRY_START] = do_start,   [ENTRY_LOST] = do_lost,	[ENTRY_DATA] = do_data,
+	[ENTRY_START] = do_start,   [ENTRY_LOST] = do_lost,     [ENTRY_DATA] = do_data,
 };
 
 static unsigned next_entry(const struct world *world)

@@ -22,11 +22,11 @@ enum side { SOURCE = 0, DESTINATION = 1, NR_SIDES };
 struct config {
 	const char *name;
 	unsigned nr_devices;
-	uint64_t writes_per_s;	 /* pages, by vCPUs and devices together */
-	uint64_t action_max_ns;	 /* how long an action takes at most */
-	uint64_t arc_ns;	 /* how long the slowest device arc takes */
-	uint64_t load_ns;	 /* how long PREPARE_LOAD and FINISH_LOAD take at least */
-	uint64_t run_ns;	 /* how long RUN takes at least */
+	uint64_t writes_per_s;   /* pages, by vCPUs and devices together */
+	uint64_t action_max_ns;  /* how long an action takes at most */
+	uint64_t arc_ns;         /* how long the slowest device arc takes */
+	uint64_t load_ns;        /* how long PREPARE_LOAD and FINISH_LOAD take at least */
+	uint64_t run_ns;         /* how long RUN takes at least */
 	unsigned initial_rounds; /* syncs until all initial bytes are acknowledged */
 	uint32_t max_rounds;
 	bool converges;
@@ -36,7 +36,7 @@ struct config {
 enum mode {
 	MODE_NOTHING,
 	MODE_FAIL_ACTION, /* the k-th action of both sides together; the others: at the k-th event */
-	MODE_CUT,	  /* the connection breaks, what is on the way is lost */
+	MODE_CUT,         /* the connection breaks, what is on the way is lost */
 	MODE_DEAF_SOURCE, /* nothing reaches the source any more, and nobody is told */
 	MODE_DEAF_DESTINATION,
 	MODE_DEAF_BOTH,
@@ -59,10 +59,10 @@ struct entry {
 	uint64_t number; /* what is due at one time happens in the order in which it was put in */
 	enum entry_kind kind;
 	enum side side;
-	unsigned what; /* EFFECT, REPORT: the action. MESSAGE: the frame type */
-	bool failed;   /* REPORT */
+	unsigned what;    /* EFFECT, REPORT: the action. MESSAGE: the frame type */
+	bool failed;      /* REPORT */
 	uint32_t batches; /* PREPARE: how many have been sent */
-	uint32_t mask;	  /* DATA: which pages */
+	uint32_t mask;    /* DATA: which pages */
 	uint32_t pages[WORLD_PAGES];
 	bool last; /* DATA: with the devices' state */
 	uint32_t devices[WORLD_DEVICES];
@@ -76,9 +76,9 @@ struct process {
 	bool deaf;
 	uint64_t arrival_ns; /* of the last message on the way here: messages keep their order */
 	uint64_t data_ns;
-	uint32_t busy;	   /* bit an action whose effect is still to come */
-	uint32_t to_fail;  /* bit an action that will fail */
-	bool vcpus, dma;   /* they run, they write */
+	uint32_t busy;    /* bit an action whose effect is still to come */
+	uint32_t to_fail; /* bit an action that will fail */
+	bool vcpus, dma;  /* they run, they write */
 	uint32_t pages[WORLD_PAGES];
 	uint32_t devices[WORLD_DEVICES];
 	unsigned nr_finished;
@@ -151,7 +151,7 @@ bool inject_fails(struct world *world); /* this action */
 
 /* judge.c */
 void judge_violation(struct world *world, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void judge_moment(struct world *world); /* after every event */
+void judge_moment(struct world *world);                                        /* after every event */
 void judge_action(struct world *world, enum side side, enum action_type type); /* it is begun */
 void judge_end(struct world *world); /* and the user's decisions where they are needed */
 

@@ -10,19 +10,25 @@
 #include "engine/destination.h"
 #include "engine/source.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
-#define STEP_NS	     (25 * NS_PER_MS)
-#define STALL_NS     (8 * NS_PER_S)
-#define NR_MESSAGES  18
-#define BIT(n)	     (1u << (n))
-#define SEND(what)   { ACTION_SEND, FRAME_##what }
-#define DO(what)     { ACTION_##what, 0 }
+#define STEP_NS     (25 * NS_PER_MS)
+#define STALL_NS    (8 * NS_PER_S)
+#define NR_MESSAGES 18
+#define BIT(n)      (1u << (n))
+#define SEND(what)                        \
+	{                                 \
+		ACTION_SEND, FRAME_##what \
+	}
+#define DO(what)                 \
+	{                        \
+		ACTION_##what, 0 \
+	}
 #define DONE(what)   EVENT_DONE, ACTION_##what
 #define FAILED(what) EVENT_FAILED, ACTION_##what
 #define COMES(what)  EVENT_MESSAGE, FRAME_##what
@@ -130,10 +136,10 @@ static inline void expect(const struct want *want, unsigned nr)
 	assert_int_equal(out.nr, i);
 }
 
-#define EXPECT(...)                                                                                                    \
-	do {                                                                                                           \
-		const struct want wanted[] = { __VA_ARGS__ };                                                          \
-		expect(wanted, ARRAY_SIZE(wanted));                                                                    \
+#define EXPECT(...)                                           \
+	do {                                                  \
+		const struct want wanted[] = { __VA_ARGS__ }; \
+		expect(wanted, ARRAY_SIZE(wanted));           \
 	} while (0)
 #define EXPECT_NOTHING() assert_int_equal(out.nr, 0)
 

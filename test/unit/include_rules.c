@@ -11,7 +11,7 @@
 
 #define MAX_FOLDERS 32
 #define NAME_BYTES  64
-#define NO_LINE	    (-1)
+#define NO_LINE     (-1)
 
 struct tree {
 	const char *root;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define A_DAY_NS 86400000000000ull
-#define MEBI	 1048576ull
+#define MEBI     1048576ull
 
 static bool text_is_sane(const char *text, size_t array_bytes)
 {
@@ -145,20 +145,13 @@ static bool summary_is_sane(const struct message *m)
 }
 
 static bool (*const rules[])(const struct message *m) = {
-	[FRAME_HELLO] = hello_is_sane,
-	[FRAME_WELCOME] = welcome_is_sane,
-	[FRAME_MANIFEST] = manifest_is_sane,
-	[FRAME_ACCEPT] = accept_is_sane,
-	[FRAME_REFUSE] = refuse_is_sane,
-	[FRAME_LOADABLE] = loadable_is_sane,
-	[FRAME_GRANT] = grant_is_sane,
-	[FRAME_INITIAL_LOADED] = initial_loaded_is_sane,
-	[FRAME_VM_STATE] = vm_state_is_sane,
-	[FRAME_PREPARE] = prepare_is_sane,
-	[FRAME_READY] = ready_is_sane,
-	[FRAME_FAILED] = failed_is_sane,
-	[FRAME_RUNNING] = running_is_sane,
-	[FRAME_SUMMARY] = summary_is_sane,
+	[FRAME_HELLO] = hello_is_sane,       [FRAME_WELCOME] = welcome_is_sane,
+	[FRAME_MANIFEST] = manifest_is_sane, [FRAME_ACCEPT] = accept_is_sane,
+	[FRAME_REFUSE] = refuse_is_sane,     [FRAME_LOADABLE] = loadable_is_sane,
+	[FRAME_GRANT] = grant_is_sane,       [FRAME_INITIAL_LOADED] = initial_loaded_is_sane,
+	[FRAME_VM_STATE] = vm_state_is_sane, [FRAME_PREPARE] = prepare_is_sane,
+	[FRAME_READY] = ready_is_sane,       [FRAME_FAILED] = failed_is_sane,
+	[FRAME_RUNNING] = running_is_sane,   [FRAME_SUMMARY] = summary_is_sane,
 };
 
 /* A type without a rule has no body. */

@@ -113,7 +113,7 @@ static inline void client_open(struct ref_client *c, const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
-	*c = (struct ref_client) { .fd = socket(AF_UNIX, SOCK_STREAM, 0), .data_fd = -1, .body = malloc(REPLY_ROOM) };
+	*c = (struct ref_client){ .fd = socket(AF_UNIX, SOCK_STREAM, 0), .data_fd = -1, .body = malloc(REPLY_ROOM) };
 	assert_non_null(c->body);
 	memcpy(addr.sun_path, path, strlen(path) + 1);
 	assert_int_equal(connect(c->fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
@@ -127,7 +127,7 @@ static inline void client_close(struct ref_client *c)
 	if (c->data_fd >= 0)
 		close(c->data_fd);
 	free(c->body);
-	*c = (struct ref_client) { .fd = -1, .data_fd = -1 };
+	*c = (struct ref_client){ .fd = -1, .data_fd = -1 };
 }
 
 static inline uint64_t client_read(struct ref_client *c, uint32_t region, uint64_t offset, uint32_t width)

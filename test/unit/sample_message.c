@@ -198,22 +198,14 @@ static void fill_nothing(struct message *m, enum sample_size size)
 }
 
 static void (*const fillers[])(struct message *m, enum sample_size size) = {
-	[FRAME_HELLO] = fill_hello,
-	[FRAME_WELCOME] = fill_welcome,
-	[FRAME_MANIFEST] = fill_manifest,
-	[FRAME_ACCEPT] = fill_accept,
-	[FRAME_REFUSE] = fill_refuse,
-	[FRAME_LOADABLE] = fill_loadable,
-	[FRAME_GRANT] = fill_grant,
-	[FRAME_INITIAL_LOADED] = fill_initial_loaded,
-	[FRAME_VM_STATE] = fill_vm_state,
-	[FRAME_PREPARE] = fill_prepare,
-	[FRAME_READY] = fill_ready,
-	[FRAME_FAILED] = fill_failed,
-	[FRAME_COMMIT] = fill_nothing,
-	[FRAME_RUNNING] = fill_running,
-	[FRAME_SUMMARY] = fill_summary,
-	[FRAME_CANCEL] = fill_nothing,
+	[FRAME_HELLO] = fill_hello,       [FRAME_WELCOME] = fill_welcome,
+	[FRAME_MANIFEST] = fill_manifest, [FRAME_ACCEPT] = fill_accept,
+	[FRAME_REFUSE] = fill_refuse,     [FRAME_LOADABLE] = fill_loadable,
+	[FRAME_GRANT] = fill_grant,       [FRAME_INITIAL_LOADED] = fill_initial_loaded,
+	[FRAME_VM_STATE] = fill_vm_state, [FRAME_PREPARE] = fill_prepare,
+	[FRAME_READY] = fill_ready,       [FRAME_FAILED] = fill_failed,
+	[FRAME_COMMIT] = fill_nothing,    [FRAME_RUNNING] = fill_running,
+	[FRAME_SUMMARY] = fill_summary,   [FRAME_CANCEL] = fill_nothing,
 	[FRAME_PING] = fill_nothing,
 };
 

@@ -21,7 +21,7 @@ static void tcp_is_taken_apart(void **state)
 		uint16_t port;
 	} good[] = {
 		{ "tcp:127.0.0.1:7000", "127.0.0.1", 7000 }, { "tcp:host.example:0", "host.example", 0 },
-		{ "tcp:[::1]:7000", "::1", 7000 },	     { "tcp:[fe80::1%eth0]:65535", "fe80::1%eth0", 65535 },
+		{ "tcp:[::1]:7000", "::1", 7000 },           { "tcp:[fe80::1%eth0]:65535", "fe80::1%eth0", 65535 },
 		{ "tcp:[10.0.0.1]:1", "10.0.0.1", 1 },
 	};
 
@@ -50,15 +50,24 @@ static void the_rest_is_refused_with_a_sentence(void **state)
 	static const struct {
 		const char *uri, *why;
 	} bad[] = {
-		{ "tcp:", "no host" },		       { "tcp::7000", "no host" },
-		{ "tcp:host", "a port" },	       { "tcp:host:", "a port" },
-		{ "tcp:host:65536", "a port" },	       { "tcp:host:18446744073709551617", "a port" },
-		{ "tcp:host:7x", "a port" },	       { "tcp:host:-1", "a port" },
-		{ "tcp:::1:7000", "no host" },	       { "tcp:fe80::1:7000", "a port" },
-		{ "tcp:[::1]7000", "a port" },	       { "tcp:[::1", "a port" },
-		{ "tcp:[]:7000", "no host" },	       { "unix:", "no path" },
-		{ "udp:host:7000", "no known kind" },  { "", "no known kind" },
-		{ "/run/socket", "no known kind" },    { "TCP:host:1", "no known kind" },
+		{ "tcp:", "no host" },
+		{ "tcp::7000", "no host" },
+		{ "tcp:host", "a port" },
+		{ "tcp:host:", "a port" },
+		{ "tcp:host:65536", "a port" },
+		{ "tcp:host:18446744073709551617", "a port" },
+		{ "tcp:host:7x", "a port" },
+		{ "tcp:host:-1", "a port" },
+		{ "tcp:::1:7000", "no host" },
+		{ "tcp:fe80::1:7000", "a port" },
+		{ "tcp:[::1]7000", "a port" },
+		{ "tcp:[::1", "a port" },
+		{ "tcp:[]:7000", "no host" },
+		{ "unix:", "no path" },
+		{ "udp:host:7000", "no known kind" },
+		{ "", "no known kind" },
+		{ "/run/socket", "no known kind" },
+		{ "TCP:host:1", "no known kind" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

@@ -34,15 +34,15 @@ static struct fixture fixture_new(void)
 static void runs_outside_are_refused(void **state)
 {
 	static const struct page_run bad[][2] = {
-		{ { 0, 1, 0 }, { 2 * SIZE, 1, 0 } },	 /* no RAM */
-		{ { 2 * SIZE - 4096, 2, 0 }, { 0 } },	 /* over the end */
-		{ { SIZE - 4096, 2, 0 }, { 0 } },	 /* over the end of a block, into the next */
-		{ { 2 * MIB - 4096, 2, 0 }, { 0 } },	 /* two chunks of a block */
-		{ { 0, 1, 0 }, { 2 * MIB, 1, 0 } },	 /* the same, in two runs */
-		{ { 1, 1, 0 }, { 0 } },			 /* off a page */
-		{ { 0, 0, 0 }, { 0 } },			 /* no page */
-		{ { 0, UINT32_MAX, RUN_ZERO }, { 0 } },	 /* too many */
-		{ { UINT64_MAX - 4095, 1, 0 }, { 0 } },	 /* the end of all addresses */
+		{ { 0, 1, 0 }, { 2 * SIZE, 1, 0 } },    /* no RAM */
+		{ { 2 * SIZE - 4096, 2, 0 }, { 0 } },   /* over the end */
+		{ { SIZE - 4096, 2, 0 }, { 0 } },       /* over the end of a block, into the next */
+		{ { 2 * MIB - 4096, 2, 0 }, { 0 } },    /* two chunks of a block */
+		{ { 0, 1, 0 }, { 2 * MIB, 1, 0 } },     /* the same, in two runs */
+		{ { 1, 1, 0 }, { 0 } },                 /* off a page */
+		{ { 0, 0, 0 }, { 0 } },                 /* no page */
+		{ { 0, UINT32_MAX, RUN_ZERO }, { 0 } }, /* too many */
+		{ { UINT64_MAX - 4095, 1, 0 }, { 0 } }, /* the end of all addresses */
 	};
 	struct fixture f = fixture_new();
 	uint64_t chunk;

@@ -2,13 +2,13 @@
 /* Bitmaps against the plainest model, an array of bools: every range of a few words, and the atomic functions. */
 #include "base/bitmap.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define NR 150u /* two words and a part */
 
@@ -103,8 +103,8 @@ static void test_take(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_range), cmocka_unit_test(test_words),
-		cmocka_unit_test(test_new_is_clear), cmocka_unit_test(test_single_bits),
+		cmocka_unit_test(test_every_range),    cmocka_unit_test(test_words),
+		cmocka_unit_test(test_new_is_clear),   cmocka_unit_test(test_single_bits),
 		cmocka_unit_test(test_behind_the_end), cmocka_unit_test(test_or),
 		cmocka_unit_test(test_take),
 	};

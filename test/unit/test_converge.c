@@ -3,13 +3,13 @@
 #include "base/bits.h"
 #include "engine/converge.h"
 
+#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define LIMIT_NS (300 * NS_PER_MS)
 
@@ -52,8 +52,12 @@ static void estimate_does_not_wrap(void **state)
 	assert_true(estimate.transfer_ns == UINT64_MAX);
 	assert_true(estimate.total_ns == UINT64_MAX);
 	assert_int_equal(estimate_floor_ns(&estimate), 18 * NS_PER_MS);
-	sync = (struct sync_result){ .dirty_bytes = UINT64_MAX, .device_bytes = UINT64_MAX, .bytes_per_s = 1,
-				     .took_ns = UINT64_MAX, .source_arc_ns = UINT64_MAX, .nr_source_arcs = 3 };
+	sync = (struct sync_result){ .dirty_bytes = UINT64_MAX,
+				     .device_bytes = UINT64_MAX,
+				     .bytes_per_s = 1,
+				     .took_ns = UINT64_MAX,
+				     .source_arc_ns = UINT64_MAX,
+				     .nr_source_arcs = 3 };
 	estimate = estimate_make(&sync, UINT64_MAX);
 	assert_true(estimate.total_ns == UINT64_MAX);
 	assert_true(estimate_floor_ns(&estimate) == UINT64_MAX);

@@ -2,13 +2,13 @@
 /* The cursors: byte order, the sticky error on both sides, and what a text may be. */
 #include "wire/cursor.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 static void test_little_endian(void **state)
 {
@@ -110,12 +110,24 @@ static const struct text_case {
 	const char *text;
 } text_cases[] = {
 	{ "\x00\x00", 2, "" },
-	{ "\x03\x00" "abc", 5, "abc" },
-	{ "\x04\x00" "abcd", 6, NULL },	 /* no room for its end */
-	{ "\xff\xff" "abcd", 6, NULL },
-	{ "\x03\x00" "ab", 4, NULL },	 /* not all there */
-	{ "\x03\x00" "a\0c", 5, NULL },	 /* a NUL inside */
-	{ "\x01\x00" "\0", 3, NULL },
+	{ "\x03\x00"
+	  "abc",
+	  5, "abc" },
+	{ "\x04\x00"
+	  "abcd",
+	  6, NULL }, /* no room for its end */
+	{ "\xff\xff"
+	  "abcd",
+	  6, NULL },
+	{ "\x03\x00"
+	  "ab",
+	  4, NULL }, /* not all there */
+	{ "\x03\x00"
+	  "a\0c",
+	  5, NULL }, /* a NUL inside */
+	{ "\x01\x00"
+	  "\0",
+	  3, NULL },
 	{ "\x01", 1, NULL },
 	{ "", 0, NULL },
 };
@@ -156,10 +168,14 @@ static void test_text_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_little_endian), cmocka_unit_test(test_extremes),
-		cmocka_unit_test(test_reader_stays_bad), cmocka_unit_test(test_writer_stays_bad),
-		cmocka_unit_test(test_nothing), cmocka_unit_test(test_borrowed),
-		cmocka_unit_test(test_texts), cmocka_unit_test(test_text_out),
+		cmocka_unit_test(test_little_endian),
+		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_reader_stays_bad),
+		cmocka_unit_test(test_writer_stays_bad),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_borrowed),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_text_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,7 +223,7 @@ static void dirty(uint32_t without)
 	dev = open_device(&a);
 	write_memory(dev, 3);
 	write_register(dev, REFDEV_REG_OP_TAG, 1, 8);
-	assert_int_equal(gw_device_region_write(dev, GW_REGION_CONFIG, 4, &(uint16_t) { 6 }, 2, NULL), 2);
+	assert_int_equal(gw_device_region_write(dev, GW_REGION_CONFIG, 4, &(uint16_t){ 6 }, 2, NULL), 2);
 	assert_int_equal(gw_device_dma_map(dev, &map, NULL), 0);
 	assert_int_equal(gw_device_irq_set(dev, GW_IRQ_MSIX, 0, 2, irqs, NULL), 0);
 	assert_int_equal(device_log_start(dev, &range, 1, 4096, NULL), 0);

@@ -26,50 +26,54 @@ static const struct expectation {
 	uint32_t flags;
 	uint8_t first[GW_NR_STATES][GW_NR_STATES];
 } expectations[] = {
-	{ BASE, {
-		/*       E  S  R  C  L  Q  P  W */
-		/* E */ { E, E, E, E, E, E, E, E },
-		/* S */ { E, S, R, C, L, E, E, E },
-		/* R */ { E, S, R, S, S, E, E, E },
-		/* C */ { E, S, S, C, S, E, E, E },
-		/* L */ { E, S, S, S, L, E, E, E },
-		/* Q */ { E, E, E, E, E, E, E, E },
-		/* P */ { E, E, E, E, E, E, E, E },
-		/* W */ { E, E, E, E, E, E, E, E },
-	} },
-	{ BASE | GW_MIGRATION_P2P, {
-		/*       E  S  R  C  L  Q  P  W */
-		/* E */ { E, E, E, E, E, E, E, E },
-		/* S */ { E, S, Q, C, L, Q, E, E },
-		/* R */ { E, Q, R, Q, Q, Q, E, E },
-		/* C */ { E, S, S, C, S, S, E, E },
-		/* L */ { E, S, S, S, L, S, E, E },
-		/* Q */ { E, S, R, S, S, Q, E, E },
-		/* P */ { E, E, E, E, E, E, E, E },
-		/* W */ { E, E, E, E, E, E, E, E },
-	} },
-	{ BASE | GW_MIGRATION_PRE_COPY, {
-		/*       E  S  R  C  L  Q  P  W */
-		/* E */ { E, E, E, E, E, E, E, E },
-		/* S */ { E, S, R, C, L, E, R, E },
-		/* R */ { E, S, R, S, S, E, P, E },
-		/* C */ { E, S, S, C, S, E, E, E },
-		/* L */ { E, S, S, S, L, E, S, E },
-		/* Q */ { E, E, E, E, E, E, E, E },
-		/* P */ { E, R, R, C, R, E, P, E },
-		/* W */ { E, E, E, E, E, E, E, E },
-	} },
-	{ BASE | GW_MIGRATION_P2P | GW_MIGRATION_PRE_COPY, {
-		/*       E  S  R  C  L  Q  P  W */
-		/* E */ { E, E, E, E, E, E, E, E },
-		/* S */ { E, S, Q, C, L, Q, Q, Q },
-		/* R */ { E, Q, R, Q, Q, Q, P, Q },
-		/* C */ { E, S, S, C, S, S, E, E },
-		/* L */ { E, S, S, S, L, S, S, S },
-		/* Q */ { E, S, R, S, S, Q, R, W },
-		/* P */ { E, R, R, W, R, R, P, W },
-		/* W */ { E, Q, Q, C, Q, Q, P, W },
-	} },
+	{ BASE,
+	  {
+		  /*       E  S  R  C  L  Q  P  W */
+		  /* E */ { E, E, E, E, E, E, E, E },
+		  /* S */ { E, S, R, C, L, E, E, E },
+		  /* R */ { E, S, R, S, S, E, E, E },
+		  /* C */ { E, S, S, C, S, E, E, E },
+		  /* L */ { E, S, S, S, L, E, E, E },
+		  /* Q */ { E, E, E, E, E, E, E, E },
+		  /* P */ { E, E, E, E, E, E, E, E },
+		  /* W */ { E, E, E, E, E, E, E, E },
+	  } },
+	{ BASE | GW_MIGRATION_P2P,
+	  {
+		  /*       E  S  R  C  L  Q  P  W */
+		  /* E */ { E, E, E, E, E, E, E, E },
+		  /* S */ { E, S, Q, C, L, Q, E, E },
+		  /* R */ { E, Q, R, Q, Q, Q, E, E },
+		  /* C */ { E, S, S, C, S, S, E, E },
+		  /* L */ { E, S, S, S, L, S, E, E },
+		  /* Q */ { E, S, R, S, S, Q, E, E },
+		  /* P */ { E, E, E, E, E, E, E, E },
+		  /* W */ { E, E, E, E, E, E, E, E },
+	  } },
+	{ BASE | GW_MIGRATION_PRE_COPY,
+	  {
+		  /*       E  S  R  C  L  Q  P  W */
+		  /* E */ { E, E, E, E, E, E, E, E },
+		  /* S */ { E, S, R, C, L, E, R, E },
+		  /* R */ { E, S, R, S, S, E, P, E },
+		  /* C */ { E, S, S, C, S, E, E, E },
+		  /* L */ { E, S, S, S, L, E, S, E },
+		  /* Q */ { E, E, E, E, E, E, E, E },
+		  /* P */ { E, R, R, C, R, E, P, E },
+		  /* W */ { E, E, E, E, E, E, E, E },
+	  } },
+	{ BASE | GW_MIGRATION_P2P | GW_MIGRATION_PRE_COPY,
+	  {
+		  /*       E  S  R  C  L  Q  P  W */
+		  /* E */ { E, E, E, E, E, E, E, E },
+		  /* S */ { E, S, Q, C, L, Q, Q, Q },
+		  /* R */ { E, Q, R, Q, Q, Q, P, Q },
+		  /* C */ { E, S, S, C, S, S, E, E },
+		  /* L */ { E, S, S, S, L, S, S, S },
+		  /* Q */ { E, S, R, S, S, Q, R, W },
+		  /* P */ { E, R, R, W, R, R, P, W },
+		  /* W */ { E, Q, Q, C, Q, Q, P, W },
+	  } },
 };
 
 static void test_every_pair(void **unused)
@@ -152,7 +156,7 @@ static void test_what_states_allow(void **unused)
 		enum device_session session;
 		int dma, peer;
 	} want[] = {
-		{ GW_STATE_ERROR, SESSION_NONE, 1, 1 },	   { GW_STATE_STOP, SESSION_NONE, 0, 0 },
+		{ GW_STATE_ERROR, SESSION_NONE, 1, 1 },    { GW_STATE_STOP, SESSION_NONE, 0, 0 },
 		{ GW_STATE_RUNNING, SESSION_NONE, 1, 1 },  { GW_STATE_STOP_COPY, SESSION_SAVE, 0, 0 },
 		{ GW_STATE_RESUMING, SESSION_LOAD, 0, 0 }, { GW_STATE_RUNNING_P2P, SESSION_NONE, 1, 0 },
 		{ GW_STATE_PRE_COPY, SESSION_SAVE, 1, 1 }, { GW_STATE_PRE_COPY_P2P, SESSION_SAVE, 1, 0 },
@@ -184,12 +188,9 @@ static void test_quiesced(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_pair),
-		cmocka_unit_test(test_without_stop_copy),
-		cmocka_unit_test(test_every_walk_ends),
-		cmocka_unit_test(test_numbers_that_are_no_state),
-		cmocka_unit_test(test_what_states_allow),
-		cmocka_unit_test(test_quiesced),
+		cmocka_unit_test(test_every_pair),        cmocka_unit_test(test_without_stop_copy),
+		cmocka_unit_test(test_every_walk_ends),   cmocka_unit_test(test_numbers_that_are_no_state),
+		cmocka_unit_test(test_what_states_allow), cmocka_unit_test(test_quiesced),
 	};
 
 	return cmocka_run_group_tests_name("device_state", tests, NULL, NULL);

@@ -252,7 +252,7 @@ static void test_regions(void **unused)
 	assert_int_equal(gw_device_region_read(dev, 2, 4, buf, sizeof(buf), NULL), sizeof(buf));
 	assert_int_equal(buf[0] | buf[2499], 0);
 	assert_int_equal(gw_device_region_read(dev, 2, UINT64_MAX, buf, 2, NULL), -EINVAL);
-	assert_int_equal(gw_device_region_info(dev, 9, &(struct gw_region_info) { 0 }, NULL), -EINVAL);
+	assert_int_equal(gw_device_region_info(dev, 9, &(struct gw_region_info){ 0 }, NULL), -EINVAL);
 	close_fake(&f, dev);
 }
 

@@ -42,7 +42,7 @@ static int get_info(struct user_conn *c, uint64_t timeout_ns, struct user_call *
 	static const uint8_t request[16] = { 16 };
 	uint8_t reply[16];
 
-	*call = (struct user_call) {
+	*call = (struct user_call){
 		.command = USER_GET_INFO,
 		.request = request,
 		.request_bytes = sizeof(request),
@@ -409,7 +409,7 @@ static int interleave(struct fake_user *f, struct fake_message *m)
 			receive_answer(f, &asks[i], m->id);
 	}
 	fake_send(f, m->id, 11, 0, 0, NULL, 0); /* no body at all */
-	receive_answer(f, &(struct ask) { .command = 11, .error = EINVAL }, m->id);
+	receive_answer(f, &(struct ask){ .command = 11, .error = EINVAL }, m->id);
 	return 0;
 }
 

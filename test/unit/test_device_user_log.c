@@ -195,7 +195,7 @@ static struct gw_device *open_logged(struct fake_user *f, struct script *s, cons
 	struct gw_device *dev;
 	void *ctx;
 
-	*f = (struct fake_user) {
+	*f = (struct fake_user){
 		.hook = report, .hook_data = s, .json = json, .migration_flags = 1, .state = 2, .has_log = 1
 	};
 	fake_start(f);
@@ -235,7 +235,7 @@ static void test_whole_maps(void **unused)
 	assert_int_equal(bitmap_count(bits, 128), 1);
 	assert_true(bitmap_test(bits, 127));
 	/* Over all three: one report a map with a file, in the logged page size whatever is wanted. */
-	s = (struct script) { .dirty = 0x200000 };
+	s = (struct script){ .dirty = 0x200000 };
 	memset(bits, 0, sizeof(bits));
 	assert_int_equal(device_log_report(dev, 0x100000, 0x300000, 0x10000, bits, NULL), 0);
 	assert_int_equal(s.nr, 2);

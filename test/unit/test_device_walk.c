@@ -18,19 +18,19 @@
 
 #include <cmocka.h>
 
-#define FULL (GW_MIGRATION_STOP_COPY | GW_MIGRATION_P2P | GW_MIGRATION_PRE_COPY)
+#define FULL  (GW_MIGRATION_STOP_COPY | GW_MIGRATION_P2P | GW_MIGRATION_PRE_COPY)
 #define NEVER UINT32_MAX
 
 struct fake {
 	uint32_t flags;
 	uint32_t state;
-	uint32_t fail_into;	/* the SET of this state fails */
-	uint32_t fails;		/* how many times more */
-	uint32_t left_in;	/* and leaves the device there; NEVER: where it was */
-	int get_fails;		/* -errno of every GET */
+	uint32_t fail_into; /* the SET of this state fails */
+	uint32_t fails;     /* how many times more */
+	uint32_t left_in;   /* and leaves the device there; NEVER: where it was */
+	int get_fails;      /* -errno of every GET */
 	int reset_fails;
 	uint32_t write_fails;
-	uint32_t reset_keeps;	/* a reset leaves the state as it is */
+	uint32_t reset_keeps; /* a reset leaves the state as it is */
 	uint32_t nr_sets, nr_resets, nr_closes;
 	uint32_t sets[64];
 };
@@ -443,12 +443,18 @@ static void test_claims(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_steps_and_times),	 cmocka_unit_test(test_no_steps),
-		cmocka_unit_test(test_refuses_by_itself), cmocka_unit_test(test_recovery),
-		cmocka_unit_test(test_recovery_fails),	 cmocka_unit_test(test_reset_fails),
-		cmocka_unit_test(test_first_error_stays), cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_reset_behind_our_back), cmocka_unit_test(test_reset),
-		cmocka_unit_test(test_refused_state),	 cmocka_unit_test(test_settle),
+		cmocka_unit_test(test_steps_and_times),
+		cmocka_unit_test(test_no_steps),
+		cmocka_unit_test(test_refuses_by_itself),
+		cmocka_unit_test(test_recovery),
+		cmocka_unit_test(test_recovery_fails),
+		cmocka_unit_test(test_reset_fails),
+		cmocka_unit_test(test_first_error_stays),
+		cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_reset_behind_our_back),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_refused_state),
+		cmocka_unit_test(test_settle),
 		cmocka_unit_test(test_claims),
 	};
 

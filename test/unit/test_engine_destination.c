@@ -87,7 +87,7 @@ static void destination_discards_before_ready(void **state)
 		int code;
 		bool tells;
 	} ways[] = {
-		{ EVENT_FAULT, 0, -EIO, true },	       { EVENT_CANCEL, 0, -ECANCELED, true },
+		{ EVENT_FAULT, 0, -EIO, true },        { EVENT_CANCEL, 0, -ECANCELED, true },
 		{ EVENT_PEER_LOST, 0, -EPIPE, false }, { COMES(CANCEL), -ECANCELED, false },
 		{ COMES(COMMIT), -EPROTO, true },      { EVENT_TICK, 0, -ETIMEDOUT, true },
 	};

@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 
+#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 static int decode(struct frame_header header)
 {
@@ -25,8 +25,12 @@ static int decode(struct frame_header header)
 static void test_header_there_and_back(void **state)
 {
 	const struct frame_header header = {
-		.type = FRAME_RAM, .flags = FRAME_OPTIONAL, .body_bytes = FRAME_RAM_MAX_BYTES,
-		.head_bytes = (uint32_t)frame_runs_bytes(512), .seq = 0x1122334455667788, .sum = UINT64_MAX,
+		.type = FRAME_RAM,
+		.flags = FRAME_OPTIONAL,
+		.body_bytes = FRAME_RAM_MAX_BYTES,
+		.head_bytes = (uint32_t)frame_runs_bytes(512),
+		.seq = 0x1122334455667788,
+		.sum = UINT64_MAX,
 	};
 	uint8_t buf[FRAME_HEADER_BYTES];
 	struct frame_header got;
@@ -115,10 +119,13 @@ static const struct body_bounds {
 	uint16_t type;
 	uint32_t least, most;
 } body_bounds[] = {
-	{ 1, 36, 36 },	     { 2, 6, 6 },	 { 3, 18, 13169 },	   { 4, 4, 260 },	    { 5, 12, 14532 },
-	{ 6, 4, 260 },	     { 7, 12, 12 },	 { 8, 4, 4 },		   { 9, 4, 16 * MIB + 4 },  { 10, 36, 804 },
-	{ 11, 16, 16 },	     { 12, 8, 454 },	 { 13, 0, 0 },		   { 14, 8, 8 },	    { 15, 20, 6292 },
-	{ 16, 0, 0 },	     { 17, 0, 0 },	 { 64, 24, 2 * MIB + 8200 }, { 65, 24, MIB + 24 },  { 66, 0, 0 },
+	{ 1, 36, 36 },        { 2, 6, 6 },      { 3, 18, 13169 },
+	{ 4, 4, 260 },        { 5, 12, 14532 }, { 6, 4, 260 },
+	{ 7, 12, 12 },        { 8, 4, 4 },      { 9, 4, 16 * MIB + 4 },
+	{ 10, 36, 804 },      { 11, 16, 16 },   { 12, 8, 454 },
+	{ 13, 0, 0 },         { 14, 8, 8 },     { 15, 20, 6292 },
+	{ 16, 0, 0 },         { 17, 0, 0 },     { 64, 24, 2 * MIB + 8200 },
+	{ 65, 24, MIB + 24 }, { 66, 0, 0 },
 };
 
 static int decode_length(uint16_t type, uint32_t bytes)
@@ -207,14 +214,14 @@ static const struct runs_case {
 	{ { { 0, 513, 0 } }, 1, 513, -EBADMSG },
 	{ { { 0, UINT32_MAX, RUN_ZERO } }, 1, 0, -EBADMSG },
 	{ { { 1, 1, 0 } }, 1, 1, -EBADMSG },
-	{ { { TOP, 2, 0 } }, 1, 2, -EBADMSG },			      /* wraps */
+	{ { { TOP, 2, 0 } }, 1, 2, -EBADMSG }, /* wraps */
 	{ { { TOP, 1, 0 }, { 0, 1, 0 } }, 2, 2, -EBADMSG },
-	{ { { 0, 1, 2 } }, 1, 1, -EBADMSG },			      /* an unknown flag */
-	{ { { 0x1000, 1, 0 }, { 0, 1, 0 } }, 2, 2, -EBADMSG },	      /* descending */
-	{ { { 0x1000, 2, 0 }, { 0x2000, 1, 0 } }, 2, 3, -EBADMSG },   /* overlap */
+	{ { { 0, 1, 2 } }, 1, 1, -EBADMSG },                        /* an unknown flag */
+	{ { { 0x1000, 1, 0 }, { 0, 1, 0 } }, 2, 2, -EBADMSG },      /* descending */
+	{ { { 0x1000, 2, 0 }, { 0x2000, 1, 0 } }, 2, 3, -EBADMSG }, /* overlap */
 	{ { { 0x1000, 1, 0 }, { 0x1000, 1, 0 } }, 2, 2, -EBADMSG },
-	{ { { 0, 1, 0 } }, 1, 0, -EBADMSG },			      /* a page is missing */
-	{ { { 0, 1, 0 } }, 1, 2, -EBADMSG },			      /* one too many */
+	{ { { 0, 1, 0 } }, 1, 0, -EBADMSG }, /* a page is missing */
+	{ { { 0, 1, 0 } }, 1, 2, -EBADMSG }, /* one too many */
 	{ { { 0, 1, RUN_ZERO } }, 1, 1, -EBADMSG },
 };
 
@@ -299,10 +306,15 @@ static void test_device_buffers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header_there_and_back), cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_magic), cmocka_unit_test(test_names), cmocka_unit_test(test_body_bounds),
-		cmocka_unit_test(test_sum), cmocka_unit_test(test_runs),
-		cmocka_unit_test(test_most_runs), cmocka_unit_test(test_runs_count),
+		cmocka_unit_test(test_header_there_and_back),
+		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_magic),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_body_bounds),
+		cmocka_unit_test(test_sum),
+		cmocka_unit_test(test_runs),
+		cmocka_unit_test(test_most_runs),
+		cmocka_unit_test(test_runs_count),
 		cmocka_unit_test(test_device_buffers),
 	};
 

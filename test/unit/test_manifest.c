@@ -7,13 +7,13 @@
 
 #include "base/bits.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define ALL_FLAGS (GW_MIGRATION_STOP_COPY | GW_MIGRATION_P2P | GW_MIGRATION_PRE_COPY)
 
@@ -128,10 +128,7 @@ static void test_one_device_needs_no_p2p(void **state)
 static void test_ram_that_cannot_be(void **state)
 {
 	static const struct manifest_ram wrong[] = {
-		{ "low", 0, 0 },
-		{ "low", 1, GIB },
-		{ "low", 0, GIB + 1 },
-		{ "low", 0 - 4096ull, 8192 },
+		{ "low", 0, 0 },           { "low", 1, GIB }, { "low", 0, GIB + 1 }, { "low", 0 - 4096ull, 8192 },
 		{ "low", 0, 0 - 4096ull },
 	};
 	struct fixture *f = *state;

@@ -7,6 +7,7 @@
 #include "message_is_sane.h"
 #include "sample_message.h"
 
+#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +15,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define ROOM_BYTES (LIMIT_VM_STATE_BYTES + 64)
 
@@ -177,27 +177,27 @@ static const struct refusal {
 	uint8_t bytes; /* of the field */
 	uint64_t value;
 } refusals[] = {
-	{ FRAME_HELLO, 0, 2, 0 },		       /* version_min */
-	{ FRAME_HELLO, 0, 2, 2 },		       /* version_min > version_max */
-	{ FRAME_HELLO, 24, 4, 0 },		       /* role */
-	{ FRAME_HELLO, 24, 4, 3 },		       /* role */
-	{ FRAME_HELLO, 24, 4, ROLE_CONTROL },	       /* control, but channel 1 */
-	{ FRAME_HELLO, 28, 4, 2 },		       /* channel of nr_channels */
-	{ FRAME_HELLO, 32, 4, 0 },		       /* nr_channels */
+	{ FRAME_HELLO, 0, 2, 0 },             /* version_min */
+	{ FRAME_HELLO, 0, 2, 2 },             /* version_min > version_max */
+	{ FRAME_HELLO, 24, 4, 0 },            /* role */
+	{ FRAME_HELLO, 24, 4, 3 },            /* role */
+	{ FRAME_HELLO, 24, 4, ROLE_CONTROL }, /* control, but channel 1 */
+	{ FRAME_HELLO, 28, 4, 2 },            /* channel of nr_channels */
+	{ FRAME_HELLO, 32, 4, 0 },            /* nr_channels */
 	{ FRAME_HELLO, 32, 4, GW_MAX_CHANNELS + 1 },
 	{ FRAME_WELCOME, 0, 2, 0 },
-	{ FRAME_WELCOME, 2, 4, 2 },		       /* a feature that was not asked for */
-	{ FRAME_MANIFEST, 7, 8, 0 },		       /* page_bytes */
+	{ FRAME_WELCOME, 2, 4, 2 },  /* a feature that was not asked for */
+	{ FRAME_MANIFEST, 7, 8, 0 }, /* page_bytes */
 	{ FRAME_MANIFEST, 7, 8, 4097 },
 	{ FRAME_MANIFEST, 7, 8, 2 * GIB },
 	{ FRAME_MANIFEST, 15, 4, GW_MAX_RAM_BLOCKS + 1 },
 	{ FRAME_MANIFEST, 15, 4, UINT32_MAX },
 	{ FRAME_MANIFEST, 19, 4, GW_MAX_DEVICES + 1 },
-	{ FRAME_MANIFEST, 28, 8, 1 },		       /* gpa off a page */
-	{ FRAME_MANIFEST, 28, 8, 0 - 4096ull },	       /* wraps */
-	{ FRAME_MANIFEST, 36, 8, 0 },		       /* size */
+	{ FRAME_MANIFEST, 28, 8, 1 },           /* gpa off a page */
+	{ FRAME_MANIFEST, 28, 8, 0 - 4096ull }, /* wraps */
+	{ FRAME_MANIFEST, 36, 8, 0 },           /* size */
 	{ FRAME_MANIFEST, 36, 8, 2048 },
-	{ FRAME_MANIFEST, 36, 8, LIMIT_RAM_BYTES },    /* with the other block too much */
+	{ FRAME_MANIFEST, 36, 8, LIMIT_RAM_BYTES }, /* with the other block too much */
 	{ FRAME_MANIFEST, 36, 8, 0 - 4096ull },
 	{ FRAME_ACCEPT, 0, 4, GW_MAX_DEVICES + 1 },
 	{ FRAME_ACCEPT, 4, 8, 0 },

@@ -48,7 +48,7 @@ static void digest_all(struct side *side)
 static void runs_and_chunks_give_the_same(void **state)
 {
 	static const struct page_run rest[] = {
-		{ 0x1000, 511, RUN_ZERO },	   { 2 * MIB, 256, RUN_ZERO }, { 0x100000000, 512, RUN_ZERO },
+		{ 0x1000, 511, RUN_ZERO },         { 2 * MIB, 256, RUN_ZERO },          { 0x100000000, 512, RUN_ZERO },
 		{ 0x100000000 + 2 * MIB, 255, 0 }, { 0x100000000 + SIZE - 4096, 1, 0 },
 	};
 	static const struct page_run first = { 0, 1, 0 };

@@ -4,12 +4,12 @@
 
 #include "base/thread.h"
 
+#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 static int items[4];
 
@@ -168,8 +168,8 @@ static void test_many_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order_and_bound),	    cmocka_unit_test(test_closed_hands_out_the_rest),
-		cmocka_unit_test(test_deadline),	    cmocka_unit_test(test_close_wakes_waiters),
+		cmocka_unit_test(test_order_and_bound), cmocka_unit_test(test_closed_hands_out_the_rest),
+		cmocka_unit_test(test_deadline),        cmocka_unit_test(test_close_wakes_waiters),
 		cmocka_unit_test(test_many_threads),
 	};
 

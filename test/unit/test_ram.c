@@ -159,12 +159,9 @@ static void populate_says_what_failed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(chunks_are_numbered_through),
-		cmocka_unit_test(addresses_are_found_or_not),
-		cmocka_unit_test(every_chunk_is_found_by_its_address),
-		cmocka_unit_test(bad_lists_are_refused),
-		cmocka_unit_test(counts_and_ids_are_bounded),
-		cmocka_unit_test(populate_changes_nothing),
+		cmocka_unit_test(chunks_are_numbered_through),         cmocka_unit_test(addresses_are_found_or_not),
+		cmocka_unit_test(every_chunk_is_found_by_its_address), cmocka_unit_test(bad_lists_are_refused),
+		cmocka_unit_test(counts_and_ids_are_bounded),          cmocka_unit_test(populate_changes_nothing),
 		cmocka_unit_test(populate_says_what_failed),
 	};
 

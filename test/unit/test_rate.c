@@ -119,10 +119,8 @@ static void a_waiting_taker_is_woken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_limit_does_not_wait),
-		cmocka_unit_test(pieces_take_their_time),
-		cmocka_unit_test(a_large_piece_goes_into_debt),
-		cmocka_unit_test(takers_share_and_close_wakes_them),
+		cmocka_unit_test(no_limit_does_not_wait),       cmocka_unit_test(pieces_take_their_time),
+		cmocka_unit_test(a_large_piece_goes_into_debt), cmocka_unit_test(takers_share_and_close_wakes_them),
 		cmocka_unit_test(a_waiting_taker_is_woken),
 	};
 

@@ -80,7 +80,7 @@ static void bad_versions(void **state)
 	assert_int_equal(client_call(c, 4, NULL, 0), EINVAL); /* VERSION comes first */
 	client_close(c);
 	client_open(c, f->server.path);
-	assert_int_equal(client_call(c, 1, (uint16_t[2]) { 0, 9 }, 4), 0);
+	assert_int_equal(client_call(c, 1, (uint16_t[2]){ 0, 9 }, 4), 0);
 	memcpy(&minor, c->body + 2, sizeof(minor));
 	assert_int_equal(minor, 2);
 	assert_int_equal(client_version(c, PLAIN), EINVAL); /* once */
@@ -212,10 +212,10 @@ static void bad_maps_are_refused(void **state)
 	assert_int_equal(client_map(c, fd, 0, 4096, 8192), EINVAL);
 	assert_int_equal(client_map(c, fd, 0, 12288, 4096), EINVAL);
 	assert_int_equal(client_map(c, fd, 0, 4096, 4096), 0);
-	assert_int_equal(client_call(c, 3, (uint64_t[3]) { 24, 8192, 4096 }, 24), EINVAL);
-	assert_int_equal(client_call(c, 3, (uint64_t[3]) { 24, 0, 4096 }, 24), ENOENT);
-	assert_int_equal(client_call(c, 3, (uint64_t[3]) { 24, 0, 16384 }, 24), 0);
-	assert_int_equal(client_call(c, 3, (uint64_t[3]) { 24 | (uint64_t)2 << 32, 0, 0 }, 24), 0);
+	assert_int_equal(client_call(c, 3, (uint64_t[3]){ 24, 8192, 4096 }, 24), EINVAL);
+	assert_int_equal(client_call(c, 3, (uint64_t[3]){ 24, 0, 4096 }, 24), ENOENT);
+	assert_int_equal(client_call(c, 3, (uint64_t[3]){ 24, 0, 16384 }, 24), 0);
+	assert_int_equal(client_call(c, 3, (uint64_t[3]){ 24 | (uint64_t)2 << 32, 0, 0 }, 24), 0);
 	assert_int_equal(client_map(c, fd, 0, top, 4096), 0);
 	close(fd);
 }

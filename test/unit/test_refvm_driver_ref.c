@@ -60,7 +60,7 @@ struct bench {
 
 static int model_info(void *ctx, struct gw_device_info *info, struct gw_error *e)
 {
-	*info = (struct gw_device_info) { .vendor_id = REFDEV_VENDOR_ID, .device_id = REFDEV_DEVICE_ID };
+	*info = (struct gw_device_info){ .vendor_id = REFDEV_VENDOR_ID, .device_id = REFDEV_DEVICE_ID };
 	return 0;
 }
 
@@ -182,7 +182,7 @@ static struct bench *bench_open(void)
 	REG(&bench->model, REFDEV_REG_SERIAL) = 4711;
 	integrity_init(&bench->integrity);
 	assert_int_equal(gw_device_from_ops(&bench->dev, "dev0", &model_ops, &bench->model, &e), 0);
-	env = (struct driver_env) { bench->dev, AREA_GPA, bench->model.area, 3, &bench->integrity };
+	env = (struct driver_env){ bench->dev, AREA_GPA, bench->model.area, 3, &bench->integrity };
 	assert_int_equal(driver_ref_ops.open(&bench->driver, &env, &e), 0);
 	return bench;
 }

@@ -38,7 +38,7 @@ struct bench {
 
 static int uart_info(void *ctx, struct gw_device_info *info, struct gw_error *e)
 {
-	*info = (struct gw_device_info) { .nr_regions = 9, .vendor_id = 0x4348, .device_id = 0x3253, .backend = "ops" };
+	*info = (struct gw_device_info){ .nr_regions = 9, .vendor_id = 0x4348, .device_id = 0x3253, .backend = "ops" };
 	return 0;
 }
 
@@ -92,7 +92,7 @@ static void bench_open(struct bench *bench, uint32_t nr_vcpus)
 		.seed = 5,
 	};
 
-	*bench = (struct bench) { .uart = { .head = 0 } };
+	*bench = (struct bench){ .uart = { .head = 0 } };
 	assert_int_equal(guest_memory_open(&bench->memory, MEMORY_BYTES, &e), 0);
 	assert_int_equal(gw_device_from_ops(&bench->dev, "dev0", &uart_ops, &bench->uart, &e), 0);
 	assert_int_equal(gw_device_get_info(bench->dev, &bench->info, &e), 0);

@@ -50,10 +50,9 @@ static struct gw_report completed(void)
 	device->load_ns = 1500000;
 	device->dirty_tracked = 1;
 	device->nr_source_arcs = 1;
-	device->source_arcs[0] = (struct gw_arc_time) { .from = GW_STATE_RUNNING, .to = GW_STATE_STOP, .ns = 1234567 };
+	device->source_arcs[0] = (struct gw_arc_time){ .from = GW_STATE_RUNNING, .to = GW_STATE_STOP, .ns = 1234567 };
 	device->nr_destination_arcs = 1;
-	device->destination_arcs[0] =
-		(struct gw_arc_time) { .from = GW_STATE_STOP, .to = GW_STATE_RESUMING, .ns = 499 };
+	device->destination_arcs[0] = (struct gw_arc_time){ .from = GW_STATE_STOP, .to = GW_STATE_RESUMING, .ns = 499 };
 	return report;
 }
 

@@ -22,11 +22,11 @@
 
 #include <cmocka.h>
 
-#define NR_BLOCKS     2
-#define BLOCK_BYTES   (8 * MIB)
-#define BLOCK_PAGES   (BLOCK_BYTES / GW_PAGE_BYTES)
-#define NR_WRITERS    4
-#define NR_WRITES     6000
+#define NR_BLOCKS   2
+#define BLOCK_BYTES (8 * MIB)
+#define BLOCK_PAGES (BLOCK_BYTES / GW_PAGE_BYTES)
+#define NR_WRITERS  4
+#define NR_WRITES   6000
 
 static uint8_t *map_private(void)
 {
@@ -284,9 +284,9 @@ static void misuse_is_refused(void **state)
 	gw_process_log_free(NULL);
 }
 
-#define ASYNC  GW_PROCESS_LOG_ASYNC
-#define SYNC   GW_PROCESS_LOG_SYNC
-#define ALL    GW_PROCESS_LOG_ALL
+#define ASYNC      GW_PROCESS_LOG_ASYNC
+#define SYNC       GW_PROCESS_LOG_SYNC
+#define ALL        GW_PROCESS_LOG_ALL
 #define BEFORE_6_4 UFFD_FEATURE_WP_UNPOPULATED
 
 static struct row rows[] = {

@@ -6,6 +6,7 @@
 #include "hex_file.h"
 #include "sample_message.h"
 
+#include <cmocka.h>
 #include <ctype.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define ROOM_BYTES 16384
 
@@ -62,7 +62,10 @@ static const struct page_run runs[2] = {
 };
 
 static const struct device_buffer_header buffer = {
-	.device = 1, .flags = DEVICE_BUFFER_LAST | DEVICE_BUFFER_STOP_COPY, .number = 2, .sent = 2 * MIB,
+	.device = 1,
+	.flags = DEVICE_BUFFER_LAST | DEVICE_BUFFER_STOP_COPY,
+	.number = 2,
+	.sent = 2 * MIB,
 };
 
 static void check_ram(const uint8_t *body, uint32_t body_bytes)
