@@ -10,12 +10,13 @@
 #include "engine/destination.h"
 #include "engine/source.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define STEP_NS     (25 * NS_PER_MS)
 #define STALL_NS    (8 * NS_PER_S)

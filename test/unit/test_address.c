@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/bits.h"
+
+#include <cmocka.h>
 
 static void tcp_is_taken_apart(void **state)
 {

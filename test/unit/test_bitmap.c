@@ -2,13 +2,14 @@
 /* Bitmaps against the plainest model, an array of bools: every range of a few words, and the atomic functions. */
 #include "base/bitmap.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define NR 150u /* two words and a part */
 

@@ -2,12 +2,13 @@
 /* Deadlines: no wrap at the end of time, and milliseconds for poll(2) that never end too early. */
 #include "base/clock.h"
 
-#include <cmocka.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #define NOW_NS 1000000000ull
 

@@ -3,13 +3,14 @@
 #include "base/bits.h"
 #include "engine/converge.h"
 
-#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define LIMIT_NS (300 * NS_PER_MS)
 

@@ -2,13 +2,14 @@
 /* The cursors: byte order, the sticky error on both sides, and what a text may be. */
 #include "wire/cursor.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void test_little_endian(void **state)
 {

@@ -2,13 +2,14 @@
 /* The error record: the first failure stays, a NULL record is fine, long texts are cut whole. */
 #include "base/err.h"
 
-#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void test_set(void **state)
 {

@@ -7,7 +7,6 @@
 #include "message_is_sane.h"
 #include "sample_message.h"
 
-#include <cmocka.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +14,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define ROOM_BYTES (LIMIT_VM_STATE_BYTES + 64)
 

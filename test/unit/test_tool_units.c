@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
-
 #include "tool/units.h"
 
 #include <errno.h>
+
+#include <cmocka.h>
 
 #define NR(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -6,7 +6,6 @@
 #include "hex_file.h"
 #include "sample_message.h"
 
-#include <cmocka.h>
 #include <ctype.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -16,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define ROOM_BYTES 16384
 
