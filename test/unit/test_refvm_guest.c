@@ -114,14 +114,14 @@ static struct guest_counters counters_of(struct bench *bench)
 	return counters;
 }
 
-/* Until the vCPUs and the driver have done so much more; a guest that stands still fails after ten seconds. */
+/* Until the vCPUs and the driver have done so much more; a guest that stands still fails after a minute. */
 static void run_for(struct bench *bench, uint64_t pages, uint64_t operations)
 {
 	struct guest_counters begin = counters_of(bench), now = begin;
 	struct timespec tick = { .tv_nsec = 1000000 };
 
 	guest_resume(&bench->guest);
-	for (int ms = 0; ms < 10000; ms++) {
+	for (int ms = 0; ms < 60000; ms++) {
 		now = counters_of(bench);
 		if (now.pages_written - begin.pages_written >= pages && now.operations - begin.operations >= operations)
 			break;
