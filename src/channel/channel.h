@@ -35,7 +35,7 @@ struct channel_ops {
 extern const struct channel_ops channel_socket_ops;
 
 struct channel {
-	int fd;               /* -1: none; non-blocking */
+	int fd;               /* -1: none; blocking, calls say where they do not wait */
 	pthread_mutex_t lock; /* of fd's coming and going, against channel_shutdown */
 	const struct channel_ops *ops;
 	const struct clock *clock;
