@@ -44,8 +44,7 @@ struct gw_destination {
 	uint8_t *vm_state;
 	size_t nr_vm_state;
 	uint64_t vm_state_digest;
-	struct message_prepare *prepare; /* NULL: did not come */
-	uint64_t load_ended_ns;
+	struct message_prepare *prepare;    /* NULL: did not come */
 	uint64_t watched_bytes, watched_ns; /* of the data channels, once PREPARE has come */
 	uint64_t commit_ns, running_ns;
 	uint32_t stop_populating; /* atomic */

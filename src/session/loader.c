@@ -204,7 +204,6 @@ static int finish(struct loader *l, struct gw_error *e)
 	ret = walk(l, GW_STATE_STOP, e);
 	if (ret)
 		return ret;
-	__atomic_store_n(&l->complete, 1, __ATOMIC_RELEASE);
 	note_post(l->worker.mailbox, &l->loaded);
 	return 0;
 }

@@ -44,7 +44,6 @@ struct loader {
 	uint64_t *bytes;  /* written so far; the destination's, where it outlives this */
 	uint64_t load_ns; /* from the first stop-copy buffer taken up to the last one loaded */
 	uint32_t state;
-	uint32_t complete;
 
 	struct note loaded, fault;
 };

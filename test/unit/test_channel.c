@@ -16,28 +16,9 @@
 
 #include <cmocka.h>
 
+#include "place.h"
+
 #define BIG_BYTES (8u << 20) /* more than any socket buffer */
-
-/* An address for a listener: any free TCP port, or a path in a directory of its own. */
-struct place {
-	char dir[32];
-	struct address address;
-};
-
-static void place_open(struct place *place, enum address_kind kind)
-{
-	char uri[80];
-
-	snprintf(place->dir, sizeof(place->dir), "/tmp/gw-test-XXXXXX");
-	assert_non_null(mkdtemp(place->dir));
-	snprintf(uri, sizeof(uri), kind == ADDRESS_TCP ? "tcp:127.0.0.1:0" : "unix:%s/s", place->dir);
-	assert_int_equal(address_parse(&place->address, uri, NULL), 0);
-}
-
-static void place_close(struct place *place)
-{
-	assert_int_equal(rmdir(place->dir), 0); /* so no socket file is left */
-}
 
 struct pair {
 	struct place place;
