@@ -2,6 +2,7 @@
 # A thin front of meson, for hands and for .ci/run. BUILD=dir builds elsewhere; DEMO holds the demo's options.
 BUILD ?= build
 DEMO ?=
+SIM ?= --pairs --seconds 180
 MESON_TEST ?= meson test -C $(BUILD) --no-rebuild --print-errorlogs
 
 all: $(BUILD)/build.ninja
@@ -33,8 +34,9 @@ lab:
 bench: all
 	@test/bench/run $(BUILD)
 
+# SIM holds its options: SIM="--seconds 600", or SIM="SEED MODE K" to see one schedule again.
 sim: all
-	@$(BUILD)/test/sim/sim
+	@$(BUILD)/test/sim/sim $(SIM)
 
 install: all
 	meson install -C $(BUILD) --no-rebuild

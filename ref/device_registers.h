@@ -5,7 +5,8 @@
  * page is the rule, both sides follow it. All values are little-endian; "guest address" is a DMA address.
  *
  * The device is made to be migrated: it has local memory to move, operations that take as long as one likes,
- * and a stream of numbered records in which a lost, doubled or reordered one shows.
+ * a stream of numbered records in which a lost, doubled or reordered one shows, and stamps into other devices'
+ * memory, in which a lost or torn one does.
  */
 #ifndef REF_DEVICE_REGISTERS_H
 #define REF_DEVICE_REGISTERS_H
@@ -21,7 +22,8 @@
 /*
  * BAR 0  registers, 32-bit memory, 4 KiB. Reads of any width; a write hits exactly one register, at its width.
  * BAR 2  local memory, 64-bit prefetchable; REFDEV_REG_MEMORY_SIZE bytes of it, rounded up to a power of two:
- *        beyond the memory reads give ones and writes are dropped.
+ *        beyond the memory reads give ones and writes are dropped. Its last REFDEV_WINDOW_BYTES (all of it, if it
+ *        has no more) are the window: it alone can be mapped, and so reached by other devices' DMA.
  * BAR 4  MSI-X table at 0 and pending bits at 0x800, 32-bit memory, 4 KiB.
  */
 #define REFDEV_BAR_REGISTERS  0
@@ -29,6 +31,7 @@
 #define REFDEV_BAR_MSIX       4
 #define REFDEV_REGISTERS_SIZE 4096
 #define REFDEV_MSIX_SIZE      4096
+#define REFDEV_WINDOW_BYTES   (64u << 10)
 #define REFDEV_MSIX_TABLE     0x000
 #define REFDEV_MSIX_PBA       0x800
 
@@ -47,7 +50,7 @@
 #define REFDEV_REG_MEMORY_SIZE 0x008      /* u64 ro, bytes of local memory */
 #define REFDEV_REG_SERIAL      0x010      /* u64 ro, stamped on the stream's records; moves with the device's state */
 #define REFDEV_MAGIC           0x74776467 /* "gdwt" */
-#define REFDEV_VERSION         1
+#define REFDEV_VERSION         2          /* 2: the stamps, REFDEV_REG_PEER_* */
 
 /*
  * The operation: one in flight. Write the parameters, then the doorbell (any value). While it is BUSY, writes to
@@ -122,6 +125,30 @@ struct refdev_record {
 	uint64_t words[5]; /* refdev_mix(check + i) */
 };
 
+/*
+ * The stamps: the device writes into a peer's window (or any memory mapped for it to be read and written), stamp n
+ * into slot n % entries, over and over, without credit. It is the only DMA that this device knows to be
+ * peer-to-peer, so it is what stops in the P2P states. A stamp adds refdev_stamp_word(serial, i) to word i of its
+ * slot: what a slot holds tells how many stamps it has had since it was zero, so one that was lost is missing for
+ * ever, and one of which a part was lost is torn for ever. COUNT counts stamps that are whole in the peer's memory:
+ * once STOP has returned, neither it nor the memory changes. Ring address (multiple of 64) and entries (power of
+ * two) can be written while it does not run. CONTROL as for the stream, RESET sets COUNT to 0.
+ */
+#define REFDEV_REG_PEER_CONTROL 0x300 /* u32 wo, REFDEV_STREAM_* */
+#define REFDEV_REG_PEER_STATUS  0x304 /* u32 ro, REFDEV_STATUS_* */
+#define REFDEV_REG_PEER_RING    0x308 /* u64 rw, where the slots are */
+#define REFDEV_REG_PEER_ENTRIES 0x310 /* u32 rw */
+#define REFDEV_REG_PEER_ERROR   0x314 /* u32 ro, REFDEV_ERROR_* */
+#define REFDEV_REG_PEER_COUNT   0x318 /* u64 ro: stamps written */
+#define REFDEV_REG_PEER_RATE    0x320 /* u64 rw at any time, stamps a second; 0: as fast as it can */
+
+#define REFDEV_STAMP_WORDS 8
+
+/* A slot of stamps. Little-endian words; word 0 is how many it has had. */
+struct refdev_slot {
+	uint64_t words[REFDEV_STAMP_WORDS];
+};
+
 /* A 64-bit mixer (the finalizer of splitmix64): every bit of the result depends on every bit of x. */
 static inline uint64_t refdev_mix(uint64_t x)
 {
@@ -139,6 +166,17 @@ static inline uint64_t refdev_fill_word(uint64_t seed, uint64_t index)
 static inline uint64_t refdev_record_check(uint64_t n, uint64_t serial)
 {
 	return refdev_mix(serial ^ refdev_mix(n));
+}
+
+static inline uint64_t refdev_stamp_word(uint64_t serial, uint64_t i)
+{
+	return i ? refdev_mix(serial ^ refdev_mix(~i)) : 1;
+}
+
+/* How many of the first `count` stamps went into a slot. */
+static inline uint64_t refdev_slot_stamps(uint64_t count, uint64_t entries, uint64_t slot)
+{
+	return count / entries + (slot < count % entries);
 }
 
 #endif

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <godwit/godwit.h>
+#include <string.h>
 
 #define MIB           (1ull << 20)
 #define PROCESS_BYTES (64 * MIB) /* what a VM may need beside guest RAM, and again for each of its devices */
@@ -47,6 +48,7 @@ static const struct option options[] = {
 	  .standard = "2",
 	  .max = GW_MAX_DEVICES,
 	  .help = "devices" },
+	{ .name = "p2p", .kind = OPTION_FLAG, FIELD(p2p), .help = "devices write to each other's memory all the time" },
 	{ .name = "state-size",
 	  .kind = OPTION_SIZE,
 	  FIELD(state_bytes),
@@ -189,6 +191,8 @@ static int add_findings(struct demo *demo, json_t *report, struct gw_error *e)
 	if (json_u64(after, "errors"))
 		ret = fail(e, -EIO, "guest", "found an integrity error after the move: %s",
 			   json_text(after, "first_error"));
+	if (json_has(after, "peer_writes"))
+		json_object_set(guest, "peer_writes", json_object_get(after, "peer_writes"));
 	if (json_has(after, "first_error"))
 		json_object_set(guest, "first_error", json_object_get(after, "first_error"));
 	json_object_set_new(report, "guest", guest);
@@ -207,8 +211,13 @@ static void add_options(const struct demo_args *args, json_t *report)
 			  transports[args->transport], "seed", (json_int_t)args->seed);
 
 	json_object_set_new(given, "fill", json_string(ref_vm_fill_names[args->fill]));
+	json_object_set_new(given, "p2p", json_boolean(args->p2p));
 	json_object_set_new(given, "verify", json_boolean(!args->unverified));
 	json_object_set_new(given, "downtime_limit_ms", json_real((double)limits->downtime_ns / 1e6));
+	json_object_set_new(given, "reconnect_ms", json_real((double)limits->reconnect_ns / 1e6));
+	json_object_set_new(given, "no_converge", json_string(limits_json_no_converge[limits->no_converge]));
+	if (limits->arbiter)
+		json_object_set_new(given, "arbiter", json_string(limits->arbiter));
 	json_object_set_new(given, "channels", json_integer((json_int_t)limits->channels));
 	if (limits->bandwidth)
 		json_object_set_new(given, "bandwidth_bytes_per_s", json_integer((json_int_t)limits->bandwidth));
@@ -233,7 +242,7 @@ static int play(struct demo *demo, json_t **report, struct gw_error *e)
 		ret = migrate(demo, report, e);
 	if (!ret)
 		add_options(demo->args, *report);
-	if (!ret && !migration_exit_code(*report, 0))
+	if (!ret && !strcmp(json_text(*report, "outcome"), "completed"))
 		ret = add_findings(demo, *report, e);
 	return ret;
 }
@@ -246,7 +255,7 @@ static void show(const struct demo *demo, json_t *report, const struct gw_error 
 	if (demo->out && json_has(report, "ram")) {
 		style = style_of(demo->out);
 		fputc('\n', demo->out);
-		report_view_show(demo->out, &style, report);
+		report_view_show(demo->out, &style, report, demo->control[DEMO_SOURCE]);
 	}
 	if (demo->out)
 		return;
@@ -284,6 +293,10 @@ static int run(const void *data, const struct words *words)
 	json_t *report = NULL;
 	int ret, code;
 
+	if (migration_check(&args.limits, &e)) {
+		say("demo: %s", e.what);
+		return EXIT_WRONG_USAGE;
+	}
 	args.limits.verify = !args.unverified;
 	demo.stop_fd = stop_signals_open(&e);
 	ret = demo.stop_fd < 0 ? demo.stop_fd : play(&demo, &report, &e);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct device_args {
-	uint64_t state_bytes, initial_bytes, latency_ns, read_rate, load_rate, serial;
+	uint64_t state_bytes, initial_bytes, latency_ns, read_rate, load_rate, serial, rearms, rearms_p2p;
 	struct text_list arc_latencies;
 	uint32_t no_p2p, no_precopy, no_dma_log, no_migration, no_extension;
 };
@@ -60,6 +60,20 @@ static const struct option options[] = {
 	  .value = "N",
 	  .standard = "1",
 	  .help = "serial number, stamped on what it writes" },
+	{ .name = "rearm",
+	  .kind = OPTION_COUNT,
+	  FIELD(rearms),
+	  .value = "N",
+	  .standard = "0",
+	  .max = UINT32_MAX,
+	  .help = "arm the initial bytes anew, N times, in pre-copy" },
+	{ .name = "rearm-p2p",
+	  .kind = OPTION_COUNT,
+	  FIELD(rearms_p2p),
+	  .value = "N",
+	  .standard = "0",
+	  .max = UINT32_MAX,
+	  .help = "the same, on the way to PRE_COPY_P2P" },
 	{ .name = "no-p2p", .kind = OPTION_FLAG, FIELD(no_p2p), .help = "without the P2P states" },
 	{ .name = "no-precopy", .kind = OPTION_FLAG, FIELD(no_precopy), .help = "without the pre-copy states" },
 	{ .name = "no-dma-log", .kind = OPTION_FLAG, FIELD(no_dma_log), .help = "without DMA logging" },
@@ -134,6 +148,8 @@ static int run(const void *data, const struct words *words)
 	device.read_bytes_per_s = args->read_rate;
 	device.load_bytes_per_s = args->load_rate;
 	device.serial = args->serial;
+	device.rearms = (uint32_t)args->rearms;
+	device.rearms_p2p = (uint32_t)args->rearms_p2p;
 	device.without = without(args);
 	if (fill_arcs(&device, &args->arc_latencies))
 		return EXIT_WRONG_USAGE;

@@ -35,15 +35,18 @@ static const struct option options[] = {
 	{ .name = NULL },
 };
 
-static void show_human(const json_t *report)
+static void show(const struct migrate_args *args, const json_t *report)
 {
 	struct style style = style_of(stdout);
 
-	report_view_show(stdout, &style, report);
+	if (args->json)
+		json_print(report);
+	else
+		report_view_show(stdout, &style, report, args->control);
 }
 
 /* The sentence goes to stderr too: whoever keeps only that must learn why it failed. */
-static void say_why(const json_t *report)
+static void say_why(const json_t *report, int code)
 {
 	const json_t *error = json_object_get(report, "error");
 	struct gw_error e = GW_ERROR_NONE;
@@ -52,6 +55,8 @@ static void say_why(const json_t *report)
 		control_client_error(error, &e);
 		say_error(&e);
 	}
+	if (code == EXIT_FAILED)
+		say("migrate: completed, but the two sides were not verified to be equal");
 }
 
 static int run(const void *data, const struct words *words)
@@ -62,6 +67,10 @@ static int run(const void *data, const struct words *words)
 	json_t *report = NULL;
 	int stop_fd, ret;
 
+	if (migration_check(&args->limits, &e)) {
+		say("migrate: %s", e.what);
+		return EXIT_WRONG_USAGE;
+	}
 	stop_fd = stop_signals_open(&e);
 	progress_begin(&view, stdout);
 	ret = stop_fd < 0 ? stop_fd
@@ -71,9 +80,9 @@ static int run(const void *data, const struct words *words)
 		say_error(&e);
 		return EXIT_FAILED;
 	}
-	(args->json ? json_print : show_human)(report);
-	say_why(report);
+	show(args, report);
 	ret = migration_exit_code(report, (int)args->limits.verify);
+	say_why(report, ret);
 	json_decref(report);
 	return ret;
 }
@@ -84,8 +93,11 @@ const struct command cmd_migrate = {
 	.synopsis = "--control SOCKET [OPTION...] URI",
 	.description =
 		"Migrates the VM behind the control socket to the VM that waits at URI: tcp:HOST:PORT or unix:PATH.\n"
-		"Ctrl-C cancels, and the guest goes on at the source.\n",
-	.example = "  godwit migrate --control /run/source.sock --downtime-limit 100ms tcp:192.0.2.7:4444\n",
+		"Ctrl-C cancels, and the guest goes on at the source. With --dry-run nothing moves: exit code 0 if it "
+		"can.\n",
+	.example = "  godwit migrate --control /run/source.sock --dry-run --precopy tcp:192.0.2.7:4444\n"
+		   "  godwit migrate --control /run/source.sock --downtime-limit 100ms --arbiter file:/shared/godwit "
+		   "tcp:192.0.2.7:4444\n",
 	.options = options,
 	.word = "URI",
 	.max_words = 1,

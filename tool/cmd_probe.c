@@ -167,6 +167,7 @@ static int probe_device(json_t *probe, struct gw_device *dev, int enter_precopy,
 	json_object_set_new(probe, "migration_flags", names_of(migration_flags, info.migration_flags));
 	json_object_set_new(probe, "states", states_of(info.migration_flags));
 	json_object_set_new(probe, "features", names_of(features, info.features));
+	json_object_set_new(probe, "dirty_source", json_string(gw_dirty_source_name(info.dirty_source)));
 	add_page_sizes(probe, info.dma_page_sizes);
 	if (info.max_dma_maps)
 		json_object_set_new(probe, "max_dma_maps", json_integer(info.max_dma_maps));
@@ -201,7 +202,7 @@ const struct command cmd_probe = {
 	.name = "probe",
 	.summary = "show what a device can do",
 	.synopsis = "[OPTION...] URI",
-	.description = "Shows a device's identity, regions, migration flags, states, sizes and DMA logging. URIs: "
+	.description = "Shows a device's identity, regions, migration flags, states, sizes and dirty source. URIs: "
 		       "vfio-user:PATH,\n"
 		       "vfio:/dev/vfio/devices/vfioN, vfio:0000:3b:00.2, vfio:UUID (mdev); \",group\" at the end of a "
 		       "vfio: URI\n"

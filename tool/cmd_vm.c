@@ -18,10 +18,10 @@ static const char *const log_modes[] = {
 };
 
 struct vm_args {
-	const char *name, *incoming, *control;
+	const char *name, *incoming, *arbiter, *control;
 	uint64_t memory_bytes, vcpus, dirty_rate, seed, device_window_bytes;
 	struct text_list devices;
-	uint32_t log_mode, fill, json, other_side_stopped, force;
+	uint32_t log_mode, fill, p2p, json, other_side_stopped, force;
 };
 
 #define FIELD(field) .offset = offsetof(struct vm_args, field)
@@ -55,11 +55,17 @@ static const struct option options[] = {
 	  FIELD(devices),
 	  .value = "URI",
 	  .help = "a device, once each: vfio-user:PATH or vfio:..." },
+	{ .name = "p2p", .kind = OPTION_FLAG, FIELD(p2p), .help = "devices write to each other's memory all the time" },
 	{ .name = "incoming",
 	  .kind = OPTION_TEXT,
 	  FIELD(incoming),
 	  .value = "URI",
 	  .help = "wait for a guest at tcp:HOST:PORT (0: any) or unix:PATH" },
+	{ .name = "arbiter",
+	  .kind = OPTION_TEXT,
+	  FIELD(arbiter),
+	  .value = "file:DIR",
+	  .help = "incoming: who decides if the connection breaks in the handover; as at the source" },
 	{ .name = "dirty-rate",
 	  .kind = OPTION_RATE,
 	  FIELD(dirty_rate),
@@ -117,6 +123,10 @@ static int serve(const struct vm_args *args)
 	struct ref_vm_options vm;
 	int stop_fd;
 
+	if (args->arbiter && !args->incoming) {
+		say("vm: --arbiter goes with --incoming; the source gets its own by \"godwit migrate --arbiter\"");
+		return EXIT_WRONG_USAGE;
+	}
 	if (args->devices.nr > GW_MAX_DEVICES) {
 		say("vm: at most %d devices", GW_MAX_DEVICES);
 		return EXIT_WRONG_USAGE;
@@ -133,8 +143,10 @@ static int serve(const struct vm_args *args)
 	vm.fill = (enum ref_vm_fill)args->fill;
 	vm.device_window_bytes = args->device_window_bytes;
 	vm.incoming_uri = args->incoming;
+	vm.arbiter_uri = args->arbiter;
 	vm.control_path = args->control;
 	vm.log_mode = (int)args->log_mode;
+	vm.p2p = args->p2p != 0;
 	vm.ready = tell_ready;
 
 	stop_fd = stop_signals_open(&e);
@@ -165,7 +177,7 @@ const struct command cmd_vm = {
 	.name = "vm",
 	.summary = "run the reference VM, or tell a running one something",
 	.synopsis = "[OPTION...]\n--control SOCKET status|check|cancel|quit [--json] [--force]\n"
-		    "--control SOCKET resume|discard --other-side-stopped",
+		    "--control SOCKET resume|discard [--other-side-stopped]",
 	.description =
 		"Runs a VM whose guest works on its memory, drives its devices and checks itself, until \"quit\" or a\n"
 		"signal. With --incoming it waits for a guest that comes by \"godwit migrate\".\n"

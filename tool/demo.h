@@ -17,7 +17,7 @@ enum demo_transport { DEMO_TCP, DEMO_UNIX };
 struct demo_args {
 	uint64_t memory_bytes, vcpus, devices, state_bytes, dirty_rate, latency_ns, seed;
 	struct migration_limits limits;
-	uint32_t transport, fill, unverified, json;
+	uint32_t transport, fill, p2p, unverified, json;
 };
 
 enum demo_side { DEMO_SOURCE, DEMO_DESTINATION, DEMO_NR_SIDES };

@@ -39,6 +39,13 @@ __attribute__((format(printf, 2, 3))) static void add(struct words_made *words, 
 	words->argv[++words->nr] = NULL;
 }
 
+/* A word of any length, which the caller keeps. */
+static void add_kept(struct words_made *words, const char *text)
+{
+	words->argv[words->nr] = text;
+	words->argv[++words->nr] = NULL;
+}
+
 static void device_name(enum demo_side side, uint64_t i, char name[DEMO_NAME_BYTES])
 {
 	snprintf(name, DEMO_NAME_BYTES, "%s-dev%" PRIu64, side_names[side], i);
@@ -76,10 +83,16 @@ static int start_vm(struct demo *demo, enum demo_side side, struct gw_error *e)
 	add(&words, "--seed=%" PRIu64, args->seed);
 	add(&words, "--fill=%s", ref_vm_fill_names[args->fill]);
 	add(&words, "--control=%s", demo->control[side]);
+	if (args->p2p)
+		add(&words, "--p2p");
 	for (uint64_t i = 0; i < args->devices; i++) {
 		device_name(side, i, name);
 		demo_processes_path(&demo->processes, name, "sock", path);
 		add(&words, "--device=vfio-user:%s", path);
+	}
+	if (side == DEMO_DESTINATION && args->limits.arbiter) {
+		add(&words, "--arbiter");
+		add_kept(&words, args->limits.arbiter);
 	}
 	if (side == DEMO_DESTINATION) {
 		demo_processes_path(&demo->processes, "migration", "sock", path);

@@ -40,10 +40,16 @@ static inline bool json_has(const json_t *object, const char *key)
 	return json_object_get(object, key) != NULL;
 }
 
+/* Some are null as long as they are not known. */
+static inline bool json_has_number(const json_t *object, const char *key)
+{
+	return json_is_number(json_object_get(object, key));
+}
+
 /* One document on stdout. main checks that it could be written. */
 static inline void json_print(const json_t *document)
 {
-	json_dumpf(document, stdout, JSON_INDENT(2));
+	json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 	putchar('\n');
 }
 

@@ -21,8 +21,8 @@ static const char exit_codes_help[] =
 	"  0  done\n"
 	"  1  failed; one sentence on stderr says why\n"
 	"  2  wrong usage\n"
-	"  3  the migration was rolled back: the guest runs at the source\n"
-	"  4  owner unknown: the source is paused until someone decides (godwit vm ... resume, discard)\n";
+	"  3  the migration was refused or rolled back: the guest runs at the source\n"
+	"  4  owner unknown: the source is paused until the arbiter or someone decides (godwit vm ... resume, discard)\n";
 
 static const char units_help[] = "Sizes are IEC: 64M and 64MiB are 64 * 1048576 bytes. Rates are sizes a second.\n"
 				 "Durations need a unit: 50us, 300ms, 2s.\n";

@@ -9,7 +9,9 @@
 #include "stop_signals.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What one command on the control socket becomes: the events that follow it. */
 struct follower {
@@ -20,17 +22,65 @@ struct follower {
 	int cancels;
 };
 
+static void set_ms(json_t *object, const char *key, uint64_t ns)
+{
+	json_object_set_new(object, key, json_real((double)ns / 1e6));
+}
+
+static void set_known_count(json_t *object, const char *key, uint64_t count)
+{
+	if (count)
+		json_object_set_new(object, key, json_integer((json_int_t)count));
+}
+
+static json_t *limits_object(const struct migration_limits *limits)
+{
+	json_t *object = json_pack("{s:I, s:b, s:b}", "channels", (json_int_t)limits->channels, "allow_no_p2p",
+				   (int)limits->allow_no_p2p, "verify", (int)limits->verify);
+
+	set_ms(object, "downtime_ms", limits->downtime_ns);
+	set_ms(object, "reconnect_ms", limits->reconnect_ns);
+	set_known_count(object, "bandwidth_bytes_per_s", limits->bandwidth);
+	set_known_count(object, "max_rounds", limits->max_rounds);
+	if (limits->max_time_ns)
+		set_ms(object, "max_time_ms", limits->max_time_ns);
+	json_object_set_new(object, "no_converge", json_string(limits_json_no_converge[limits->no_converge]));
+	if (limits->dry_run)
+		json_object_set_new(object, "dry_run", json_string(limits->precopy ? "precopy" : "compare"));
+	return object;
+}
+
+/* The VM may be in another directory than whoever asks it: "file:DIR" counts from here. */
+static json_t *arbiter_text(const char *uri)
+{
+	static const char scheme[] = "file:";
+	size_t length = sizeof(scheme) - 1;
+	json_t *text;
+	char *here;
+
+	if (strncmp(uri, scheme, length) || !uri[length] || uri[length] == '/')
+		return json_string(uri);
+	here = getcwd(NULL, 0);
+	text = here ? json_sprintf("%s%s/%s", scheme, here, uri + length) : json_string(uri);
+	free(here);
+	return text;
+}
+
 static json_t *migrate_command(const char *uri, const struct migration_limits *limits)
 {
-	json_t *given = json_pack("{s:f, s:I, s:b, s:b}", "downtime_ms", (double)limits->downtime_ns / 1e6, "channels",
-				  (json_int_t)limits->channels, "allow_no_p2p", (int)limits->allow_no_p2p, "verify",
-				  (int)limits->verify);
+	json_t *command =
+		json_pack("{s:s, s:s, s:o}", "command", "migrate", "uri", uri, "limits", limits_object(limits));
 
-	if (given && limits->bandwidth)
-		json_object_set_new(given, "bandwidth_bytes_per_s", json_integer((json_int_t)limits->bandwidth));
-	if (given && limits->max_rounds)
-		json_object_set_new(given, "max_rounds", json_integer((json_int_t)limits->max_rounds));
-	return json_pack("{s:s, s:s, s:o}", "command", "migrate", "uri", uri, "limits", given);
+	if (limits->arbiter)
+		json_object_set_new(command, "arbiter", arbiter_text(limits->arbiter));
+	return command;
+}
+
+int migration_check(const struct migration_limits *limits, struct gw_error *e)
+{
+	if (limits->precopy && !limits->dry_run)
+		return fail(e, -EINVAL, "", "--precopy goes with --dry-run: a migration always has a pre-copy");
+	return 0;
 }
 
 /* The cancel goes over a connection of its own: the answers on this one are events. */
@@ -85,6 +135,17 @@ int migration_run(const char *control, const char *uri, const struct migration_l
 	return ret;
 }
 
+bool migration_was_dry(const json_t *report)
+{
+	return json_is_string(json_object_get(json_object_get(report, "handover"), "dry_run"));
+}
+
+bool migration_is_possible(const json_t *report)
+{
+	return !strcmp(json_text(report, "outcome"), "rolled-back") && !json_has(report, "error") &&
+	       !json_array_size(json_object_get(report, "blockers"));
+}
+
 int migration_exit_code(const json_t *report, int verify)
 {
 	static const struct {
@@ -97,6 +158,8 @@ int migration_exit_code(const json_t *report, int verify)
 	};
 	const char *outcome = json_text(report, "outcome");
 
+	if (migration_was_dry(report) && migration_is_possible(report))
+		return EXIT_DONE;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (!strcmp(codes[i].outcome, outcome))
 			return codes[i].code || !verify || json_true_at(report, "verified") ? codes[i].code

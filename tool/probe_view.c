@@ -104,6 +104,23 @@ static void show_page_sizes(FILE *out, const json_t *sizes)
 	fprintf(out, "%s\n", json_array_size(sizes) ? "" : "not stated");
 }
 
+/* What the source's name means for a migration. */
+static void show_dirty_source(FILE *out, const char *name)
+{
+	static const struct {
+		const char *name, *means;
+	} sources[] = {
+		{ "device", "told by the device's own log" },
+		{ "iommufd", "told by the IOMMU, through iommufd" },
+		{ "type1", "told by the type 1 container; behind an IOMMU that is all memory, each time" },
+		{ "none", "not told: all memory is sent again while the guest is paused" },
+	};
+
+	for (size_t i = 0; i < NR(sources); i++)
+		if (!strcmp(sources[i].name, name))
+			show_text(out, "dirty pages", sources[i].means);
+}
+
 static void show_precopy(FILE *out, const json_t *precopy)
 {
 	if (!precopy)
@@ -123,6 +140,7 @@ void probe_view_show(FILE *out, const json_t *probe)
 	show_irqs(out, json_object_get(probe, "irqs"));
 	show_page_sizes(out, json_object_get(probe, "dma_page_sizes_bytes"));
 	show_list(out, "features", json_object_get(probe, "features"));
+	show_dirty_source(out, json_text(probe, "dirty_source"));
 	show_list(out, "migration", json_object_get(probe, "migration_flags"));
 	if (!json_array_size(json_object_get(probe, "migration_flags")))
 		return;

@@ -2,12 +2,14 @@
 /* The live view of a migration: see progress.h. */
 #include "progress.h"
 
+#include "downtime_view.h"
 #include "json.h"
 #include "units.h"
 
 #include <string.h>
 
 #define BLOCK_COLUMNS     76 /* the widest line of the block */
+#define BLOCK_LINES       5  /* beside one for each device */
 #define MAX_NAMED_DEVICES 4
 #define LINE_EVERY_MS     1000.0
 
@@ -30,10 +32,22 @@ static const char *tint(const struct progress_view *view, enum tint which)
 
 static void show_expected(FILE *out, const json_t *progress)
 {
-	bool known = json_has(progress, "expected_downtime_ms");
+	bool known = json_has_number(progress, "predicted_ms");
 
-	fprintf(out, "%s, ", known ? units_ms(json_ms(progress, "expected_downtime_ms")).s : "not known yet");
+	fprintf(out, "%s, ", known ? units_ms(json_ms(progress, "predicted_ms")).s : "not known yet");
 	fprintf(out, "limit %s", units_ms(json_ms(progress, "downtime_limit_ms")).s);
+}
+
+/* What is out of the ordinary. */
+static void show_notes(FILE *out, const json_t *progress)
+{
+	unsigned long long throttle = json_u64(progress, "throttle_percent");
+	unsigned long long reconnects = json_u64(progress, "reconnects");
+
+	if (throttle)
+		fprintf(out, ", vCPUs slowed by %llu %%", throttle);
+	if (reconnects)
+		fprintf(out, ", reconnected %llux", reconnects);
 }
 
 static void show_bar(const struct progress_view *view, const char *name, double done, double left)
@@ -68,9 +82,11 @@ static void show_block(struct progress_view *view, const json_t *progress)
 	size_t i;
 
 	erase_block(view);
-	fprintf(view->out, "  %s%-12s%s round %llu, %s\n", tint(view, TINT_BOLD), json_text(progress, "phase"),
+	fprintf(view->out, "  %s%-12s%s round %llu, %s", tint(view, TINT_BOLD), json_text(progress, "phase"),
 		tint(view, TINT_NONE), (unsigned long long)json_u64(progress, "round"),
 		units_ms(json_ms(progress, "elapsed_ms")).s);
+	show_notes(view->out, progress);
+	fputc('\n', view->out);
 	show_ram(view, json_object_get(progress, "ram"));
 	json_array_foreach(devices, i, device) show_device(view, device);
 	fprintf(view->out, "  %-8s %s sent, %s written by the guest\n", "rate",
@@ -78,8 +94,10 @@ static void show_block(struct progress_view *view, const json_t *progress)
 		units_rate(json_u64(progress, "dirty_bytes_per_s")).s);
 	fprintf(view->out, "  %-8s expected: ", "downtime");
 	show_expected(view->out, progress);
-	fputc('\n', view->out);
-	view->lines_drawn = (unsigned int)json_array_size(devices) + 4;
+	fprintf(view->out, "\n           %s", tint(view, TINT_DIM));
+	downtime_view_short(view->out, json_object_get(progress, "predicted"));
+	fprintf(view->out, "%s\n", tint(view, TINT_NONE));
+	view->lines_drawn = (unsigned int)json_array_size(devices) + BLOCK_LINES;
 }
 
 /* Each device by its name while that is a line to read, more of them as a sum. */
@@ -108,13 +126,19 @@ static void show_line(struct progress_view *view, const json_t *progress)
 	fprintf(view->out, "; %s, dirty %s; downtime ", units_rate(json_u64(progress, "rate_bytes_per_s")).s,
 		units_rate(json_u64(progress, "dirty_bytes_per_s")).s);
 	show_expected(view->out, progress);
+	if (json_has_number(progress, "predicted_ms")) {
+		fprintf(view->out, " (");
+		downtime_view_short(view->out, json_object_get(progress, "predicted"));
+		fputc(')', view->out);
+	}
+	show_notes(view->out, progress);
 	fputc('\n', view->out);
 }
 
 void progress_show(struct progress_view *view, const json_t *progress)
 {
 	double elapsed_ms = json_ms(progress, "elapsed_ms");
-	size_t lines = json_array_size(json_object_get(progress, "devices")) + 5;
+	size_t lines = json_array_size(json_object_get(progress, "devices")) + BLOCK_LINES + 1;
 
 	view->last_ms = elapsed_ms;
 	if (view->style.terminal && view->style.columns >= BLOCK_COLUMNS && view->style.rows >= lines) {

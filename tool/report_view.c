@@ -2,7 +2,10 @@
 /* The report of a migration for a person: see report_view.h. */
 #include "report_view.h"
 
+#include "downtime_view.h"
 #include "json.h"
+#include "migration.h"
+#include "owner_advice.h"
 #include "units.h"
 
 #include <string.h>
@@ -15,26 +18,20 @@ static const struct outcome_text {
 } outcome_texts[] = {
 	{ "completed", TINT_GOOD, "the guest runs at the destination" },
 	{ "rolled-back", TINT_BAD, "the guest runs at the source, as before" },
-	{ "owner-unknown", TINT_BAD,
-	  "the source is paused: find out whether the destination runs the guest, then\n"
-	  "\"godwit vm --control SOCKET resume\" or \"discard\" at the source" },
+	{ "owner-unknown", TINT_BAD, "the source is paused until it is known who has the guest" },
 };
 
-/* The parts of the downtime in the order in which they follow each other. */
-static const struct part {
-	const char *key, *name, *what;
-} parts[] = {
-	{ "pause_ms", "pause", "vCPUs stop" },
-	{ "quiesce_ms", "quiesce", "devices stop" },
-	{ "sync_ms", "dirty sync", "what was written last" },
-	{ "transfer_ms", "transfer", "last RAM and device state" },
-	{ "load_ms", "load", "after the last byte" },
-	{ "commit_ms", "commit", "the handover" },
-	{ "resume_ms", "resume", "devices and vCPUs start" },
-};
+static void show_dry_run(FILE *out, const struct style *style, const json_t *report)
+{
+	bool possible = migration_is_possible(report);
 
-#define PART_COLUMNS 27 /* the widest of what, and a blank before the bar */
-#define NR_PARTS     (sizeof(parts) / sizeof(parts[0]))
+	fprintf(out, "%s%s%s: %s; the guest was not stopped\n", style_tint(style, possible ? TINT_GOOD : TINT_BAD),
+		possible ? "can migrate" : "cannot migrate", style_tint(style, TINT_NONE),
+		possible ? "nothing speaks against it"
+		: json_array_size(json_object_get(report, "blockers"))
+			? "see the blockers"
+			: json_text(json_object_get(report, "error"), "what"));
+}
 
 static void show_outcome(FILE *out, const struct style *style, const json_t *report)
 {
@@ -54,39 +51,76 @@ static void show_outcome(FILE *out, const struct style *style, const json_t *rep
 	fprintf(out, "%s%s%s%s: %s\n", style_tint(style, tint), outcome, verified, style_tint(style, TINT_NONE), what);
 }
 
+/* All of them, each with the code that programs know it by. */
+static void show_blockers(FILE *out, const json_t *blockers)
+{
+	const json_t *blocker;
+	size_t i;
+
+	json_array_foreach(blockers, i, blocker)
+	{
+		const char *where = json_text(blocker, "where");
+
+		fprintf(out, "  [%s] %s%s%s\n", json_text(blocker, "code"), where, where[0] ? ": " : "",
+			json_text(blocker, "what"));
+	}
+}
+
+static void show_prediction(FILE *out, const json_t *report)
+{
+	double percent = json_ms(report, "prediction_error_percent");
+
+	fprintf(out, "  %-12s ", "predicted");
+	if (!json_has_number(report, "predicted_ms"))
+		fprintf(out, "not known%s\n",
+			migration_was_dry(report) ? " without a pre-copy (--dry-run --precopy)" : "");
+	else if (json_has_number(report, "prediction_error_percent"))
+		fprintf(out, "%s (%.0f %% too %s)\n", units_ms(json_ms(report, "predicted_ms")).s,
+			percent < 0 ? -percent : percent, percent < 0 ? "short" : "long");
+	else
+		fprintf(out, "%s (%s allowed)\n", units_ms(json_ms(report, "predicted_ms")).s,
+			units_ms(json_ms(report, "downtime_limit_ms")).s);
+}
+
 static void show_times(FILE *out, const json_t *report)
 {
 	fprintf(out, "  %-12s %s\n", "total", units_ms(json_ms(report, "total_ms")).s);
 	if (json_has(report, "downtime_ms"))
-		fprintf(out, "  %-12s %s (%s allowed, %s expected)\n", "downtime",
-			units_ms(json_ms(report, "downtime_ms")).s, units_ms(json_ms(report, "downtime_limit_ms")).s,
-			units_ms(json_ms(report, "expected_downtime_ms")).s);
+		fprintf(out, "  %-12s %s (%s allowed)\n", "downtime", units_ms(json_ms(report, "downtime_ms")).s,
+			units_ms(json_ms(report, "downtime_limit_ms")).s);
+	show_prediction(out, report);
 	if (json_has(report, "blackout_ms"))
 		fprintf(out, "  %-12s %s (the guest stood still before it went on here)\n", "blackout",
 			units_ms(json_ms(report, "blackout_ms")).s);
 }
 
-static void show_downtime(FILE *out, const struct style *style, const json_t *report)
+static void show_arbiter(FILE *out, const json_t *handover)
 {
-	const json_t *downtime = json_object_get(report, "downtime");
-	double most = 0;
-	size_t i;
+	const char *side = json_text(handover, "claimed_by");
 
-	if (!downtime)
-		return;
-	for (i = 0; i < NR_PARTS; i++)
-		if (json_ms(downtime, parts[i].key) > most)
-			most = json_ms(downtime, parts[i].key);
-	for (i = 0; i < NR_PARTS; i++) {
-		double ms = json_ms(downtime, parts[i].key);
-		struct style_bar bar = style_chart(style, ms, most);
+	if (json_true_at(handover, "arbiter"))
+		fprintf(out, "  %-12s %s%s\n", "arbiter", side[0] ? "named the " : "",
+			side[0] ? side : "has not named a side");
+}
 
-		fprintf(out, "    %-10s %9.2f ms  %s%-*s%s", parts[i].name, ms, style_tint(style, TINT_DIM),
-			bar.s[0] ? PART_COLUMNS : 0, parts[i].what, style_tint(style, TINT_NONE));
-		if (bar.s[0])
-			fprintf(out, "%s%s%s", style_tint(style, TINT_BAR), bar.s, style_tint(style, TINT_NONE));
-		fputc('\n', out);
-	}
+/* What happened on the way that should not have to, or that somebody allowed. */
+static void show_handover(FILE *out, const json_t *report)
+{
+	const json_t *handover = json_object_get(report, "handover");
+	unsigned long long reconnects = json_u64(report, "reconnects"), taken_back = json_u64(handover, "taken_back");
+	unsigned long long throttle = json_u64(handover, "throttle_percent");
+
+	show_arbiter(out, handover);
+	if (reconnects)
+		fprintf(out, "  %-12s %llu time%s: the connection broke and was made again\n", "reconnected",
+			reconnects, reconnects == 1 ? "" : "s");
+	if (taken_back)
+		fprintf(out, "  %-12s %llu switchover%s: a device had new data to be loaded first\n", "taken back",
+			taken_back, taken_back == 1 ? "" : "s");
+	if (throttle)
+		fprintf(out, "  %-12s vCPUs slowed by %llu %% in the end\n", "throttled", throttle);
+	if (json_true_at(handover, "allowed_no_p2p"))
+		fprintf(out, "  %-12s waived (--allow-no-p2p): right only if no device wrote to another\n", "P2P");
 }
 
 static void show_ram(FILE *out, const json_t *ram)
@@ -132,6 +166,10 @@ static void show_device(FILE *out, const json_t *device)
 		fprintf(out, ", %s in it", units_size(json_u64(device, "stop_copy_bytes")).s);
 	if (json_ms(device, "load_ms") > 0)
 		fprintf(out, ", loaded in %s", units_ms(json_ms(device, "load_ms")).s);
+	if (json_u64(device, "rearmed"))
+		fprintf(out, ", re-armed %llu times", (unsigned long long)json_u64(device, "rearmed"));
+	if (!strcmp(json_text(device, "dirty_source"), "none"))
+		fprintf(out, "; nobody knows what it wrote: all RAM counts");
 	fputc('\n', out);
 	if (!arcs.slowest)
 		return;
@@ -155,23 +193,43 @@ static void show_guest(FILE *out, const json_t *guest)
 		fprintf(out, "  %-12s %s\n", "", json_text(guest, "first_error"));
 }
 
-void report_view_show(FILE *out, const struct style *style, const json_t *report)
+/* A comparison alone moves nothing, and has nothing more to tell. */
+static bool has_moved_data(const json_t *report)
+{
+	return json_u64(json_object_get(report, "ram"), "rounds") > 0;
+}
+
+static void show_data(FILE *out, const json_t *report)
 {
 	const json_t *devices = json_object_get(report, "devices"), *rss = json_object_get(report, "peak_rss_bytes");
-	const json_t *guest = json_object_get(report, "guest"), *device;
+	const json_t *device;
 	size_t i;
 
-	show_outcome(out, style, report);
+	fputc('\n', out);
+	show_ram(out, json_object_get(report, "ram"));
+	json_array_foreach(devices, i, device) show_device(out, device);
+	if (!json_u64(rss, "source"))
+		return;
+	fprintf(out, "  %-12s %s at the source", "peak memory", units_size(json_u64(rss, "source")).s);
+	if (json_u64(rss, "destination"))
+		fprintf(out, ", %s at the destination", units_size(json_u64(rss, "destination")).s);
+	fprintf(out, " (guest RAM included)\n");
+}
+
+void report_view_show(FILE *out, const struct style *style, const json_t *report, const char *control)
+{
+	const json_t *guest = json_object_get(report, "guest");
+
+	(migration_was_dry(report) ? show_dry_run : show_outcome)(out, style, report);
+	show_blockers(out, json_object_get(report, "blockers"));
+	if (!strcmp(json_text(report, "outcome"), "owner-unknown"))
+		owner_advice_show(out, "source", control, json_object_get(report, "handover"));
 	fputc('\n', out);
 	show_times(out, report);
-	show_downtime(out, style, report);
-	fputc('\n', out);
-	if (json_has(report, "ram"))
-		show_ram(out, json_object_get(report, "ram"));
-	json_array_foreach(devices, i, device) show_device(out, device);
-	if (json_u64(rss, "source"))
-		fprintf(out, "  %-12s %s at the source, %s at the destination (guest RAM included)\n", "peak memory",
-			units_size(json_u64(rss, "source")).s, units_size(json_u64(rss, "destination")).s);
+	downtime_view_table(out, style, json_object_get(report, "downtime"), json_object_get(report, "predicted"));
+	show_handover(out, report);
+	if (has_moved_data(report))
+		show_data(out, report);
 	if (guest)
 		show_guest(out, guest);
 }

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
-void report_view_show(FILE *out, const struct style *style, const json_t *report);
+/* control: the source's control socket, for the commands that a person may have to type. */
+void report_view_show(FILE *out, const struct style *style, const json_t *report, const char *control);
 
 #endif

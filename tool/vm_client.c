@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One command to a running VM: a row each, with what it costs where it cannot be taken back. */
+/* One command to a running VM: a row each. */
 #include "vm_client.h"
 
 #include "command.h"
 #include "control_client.h"
 #include "json.h"
+#include "owner_advice.h"
 #include "say.h"
 #include "units.h"
 
+#include <errno.h>
 #include <string.h>
 
 static void show_guest(const json_t *guest)
@@ -25,12 +27,23 @@ static void show_guest(const json_t *guest)
 	printf("%s stamps\n", units_count(json_u64(guest, "stamps")).s);
 }
 
+/* "" if there is no arbiter, or it has not said it. */
+static const char *claimed_by(const json_t *last)
+{
+	return json_text(json_object_get(last, "handover"), "claimed_by");
+}
+
 static void show_status(const json_t *answer)
 {
 	const json_t *device;
 	size_t i;
 
+	const json_t *last = json_object_get(answer, "last_migration");
+
 	printf("state      %s\n", json_text(answer, "state"));
+	if (last)
+		printf("migration  %s, this VM was the %s%s%s\n", json_text(last, "outcome"), json_text(last, "side"),
+		       claimed_by(last)[0] ? "; the arbiter named the " : "", claimed_by(last));
 	if (json_has(answer, "incoming"))
 		printf("incoming   %s\n", json_text(answer, "incoming"));
 	show_guest(json_object_get(answer, "guest"));
@@ -40,24 +53,30 @@ static void show_status(const json_t *answer)
 		"%-10.10s %s %s\n", json_text(device, "id"), json_text(device, "backend"), json_text(device, "uri"));
 }
 
+/* What a person has to do next. */
+static void show_advice(const char *control, const json_t *answer)
+{
+	const json_t *last = json_object_get(answer, "last_migration");
+
+	owner_advice_show(stdout, json_text(last, "side"), control, json_object_get(last, "handover"));
+}
+
 static void show_check(const json_t *answer)
 {
 	show_guest(json_object_get(answer, "guest"));
 }
 
+static void show_decided(const json_t *answer)
+{
+	printf("done: this VM is now \"%s\"\n", json_text(answer, "state"));
+}
+
 static const struct vm_command {
 	const char *name;
 	void (*show)(const json_t *answer); /* NULL: "done" */
-	const char *danger;                 /* NULL, or why --other-side-stopped has to be said */
 } commands[] = {
-	{ "status", show_status, NULL },
-	{ "check", show_check, NULL },
-	{ "cancel", NULL, NULL },
-	{ "quit", NULL, NULL },
-	{ "resume", NULL,
-	  "this runs the guest here; if the other side runs it too, there are two of it that both write to its disks "
-	  "and answer on its network" },
-	{ "discard", NULL, "this gives the guest up here; if the other side does not run it, it is lost" },
+	{ "status", show_status }, { "check", show_check },    { "cancel", NULL },
+	{ "quit", NULL },          { "resume", show_decided }, { "discard", show_decided },
 };
 
 static const struct vm_command *find_command(const char *name)
@@ -104,16 +123,13 @@ int vm_client_run(const struct vm_request *request)
 		say("vm: %s needs --control SOCKET, the VM to tell it to", command->name);
 		return EXIT_WRONG_USAGE;
 	}
-	if (command->danger && !request->other_side_stopped) {
-		say("%s: %s. Stop it for good there, then say so with --other-side-stopped", command->name,
-		    command->danger);
-		return EXIT_WRONG_USAGE;
-	}
 	if (control_client_ask_once(request->control, as_json(request), &answer, &e)) {
 		say_error(&e);
-		return EXIT_FAILED;
+		return e.code == -EPERM ? EXIT_WRONG_USAGE : EXIT_FAILED; /* it has to be meant */
 	}
 	show_answer(command, answer, request->json);
+	if (!request->json && !strcmp(json_text(answer, "state"), "owner-unknown"))
+		show_advice(request->control, answer);
 	errors = json_u64(json_object_get(answer, "guest"), "errors");
 	if (errors)
 		say("the guest has found %s integrity errors", units_count(errors).s);

@@ -50,14 +50,22 @@ struct gw_device;
 /* What a device can do beside its migration flags (gw_device_info.features). */
 #define GW_FEATURE_RESET        (1u << 0)
 #define GW_FEATURE_PCI          (1u << 1)
-#define GW_FEATURE_DMA_LOG      (1u << 2) /* DMA logging start, stop, report */
+#define GW_FEATURE_DMA_LOG      (1u << 2) /* log_start, log_stop and log_report work, whoever they ask */
 #define GW_FEATURE_STOP_SIZE    (1u << 3) /* MIG_DATA_SIZE */
 #define GW_FEATURE_PRECOPY_INFO (1u << 4) /* GET_PRECOPY_INFO or godwit's vfio-user extension */
 #define GW_FEATURE_DATA_SOCKET  (1u << 5) /* vfio-user: device state has a socket of its own */
+#define GW_FEATURE_REINIT       (1u << 6) /* gw_precopy_info.flags means something; only with PRECOPY_INFO */
+
+/* Who knows which pages a device has written (gw_device_info.dirty_source). A device has one such source. */
+#define GW_DIRTY_NONE    0 /* nobody: all that the device may reach counts as written, always */
+#define GW_DIRTY_DEVICE  1 /* the device: DMA logging of VFIO or vfio-user, or the log_* entries of an ops table */
+#define GW_DIRTY_IOMMUFD 2 /* the IOMMU, by iommufd's dirty tracking of its page table */
+#define GW_DIRTY_TYPE1   3 /* the type 1 container; behind a real IOMMU it takes all that is mapped for written */
 
 struct gw_device_info {
 	uint32_t migration_flags; /* GW_MIGRATION_*; 0: the device cannot migrate */
 	uint32_t features;        /* GW_FEATURE_* */
+	uint32_t dirty_source;    /* GW_DIRTY_*; not NONE exactly if there is GW_FEATURE_DMA_LOG */
 	uint32_t nr_regions;
 	uint32_t nr_irqs;
 	uint16_t vendor_id; /* from PCI config space; 0 where there is none */
@@ -77,17 +85,34 @@ struct gw_region_info {
 	uint32_t index;
 };
 
+/* A part of a region that can be mapped: mmap size_bytes of fd from fd_offset on. */
+struct gw_region_map {
+	uint64_t region_offset; /* where it is in the region */
+	uint64_t size_bytes;
+	uint64_t fd_offset;
+	int fd; /* the caller's, to be closed; a mapping outlives it */
+};
+
 struct gw_irq_info {
 	uint32_t index;
 	uint32_t flags; /* VFIO_IRQ_INFO_* */
 	uint32_t count;
 };
 
-/* The bytes of VFIO_MIG_GET_PRECOPY_INFO. flags: bit 0 REINIT, only ever set after the INFOv2 opt-in. */
+/*
+ * The device has armed its initial data anew: what comes until initial_bytes is 0 has to be loaded on the other side,
+ * and said to be, once more, whatever was said before. initial_bytes may be any value then, of all that is unread.
+ * A kernel device may say so in one reply only (linux/vfio.h, VFIO_PRECOPY_INFO_REINIT, has no word on how long the
+ * flag stays), so no reply may be dropped unseen. A vfio-user server says so in every reply until data is read after
+ * one of them (doc/vfio-user-extension.md): the flag again before the next read is the same request.
+ */
+#define GW_PRECOPY_REINIT (1u << 0)
+
+/* The bytes of VFIO_MIG_GET_PRECOPY_INFO. */
 struct gw_precopy_info {
-	uint64_t initial_bytes;
-	uint64_t dirty_bytes;
-	uint32_t flags;
+	uint64_t initial_bytes; /* left of the initial data; 0: all of it was read */
+	uint64_t dirty_bytes;   /* left beside it, as of now */
+	uint32_t flags;         /* GW_PRECOPY_*; 0 from a device without GW_FEATURE_REINIT */
 	uint32_t reserved;
 };
 
@@ -130,7 +155,11 @@ struct gw_device_ops {
 	int (*precopy_info)(void *ctx, struct gw_precopy_info *info, struct gw_error *e);
 	int (*stop_size)(void *ctx, uint64_t *bytes, struct gw_error *e);
 
-	/* DMA logging. report ORs a bit a page of page_size into bitmap, bit 0 for iova; any error: log lost. */
+	/*
+	 * Dirty pages. report ORs a bit a page of page_size into bitmap, bit 0 for iova, for what was written since
+	 * the last report of it, or since start; any error: all of the range counts as written. A dma_map of memory
+	 * outside of the ranges extends the log; what is lost by that, or by a dma_unmap, counts as written.
+	 */
 	int (*log_start)(void *ctx, const struct gw_iova_range *ranges, uint32_t nr_ranges, uint64_t page_size,
 			 struct gw_error *e);
 	int (*log_stop)(void *ctx, struct gw_error *e);
@@ -151,6 +180,9 @@ struct gw_device_ops {
 		       struct gw_error *e);
 
 	void (*close)(void *ctx);
+
+	/* See gw_device_region_map. *map is cleared, its fd -1. */
+	int (*region_map)(void *ctx, uint32_t index, uint64_t from, struct gw_region_map *map, struct gw_error *e);
 };
 
 /*
@@ -175,6 +207,9 @@ const char *gw_device_uri(const struct gw_device *dev); /* "" for a device not o
 /* "RUNNING_P2P" and the like; "?" for a number that is no state. */
 const char *gw_device_state_name(uint32_t state);
 
+/* "none", "device", "iommufd", "type1"; "?" for a number that is no source. */
+const char *gw_dirty_source_name(uint32_t source);
+
 /* The ops above, one call each, with their arguments checked. */
 int gw_device_get_info(struct gw_device *dev, struct gw_device_info *info, struct gw_error *e);
 int gw_device_state_get(struct gw_device *dev, uint32_t *state, struct gw_error *e);
@@ -195,6 +230,16 @@ ssize_t gw_device_region_read(struct gw_device *dev, uint32_t index, uint64_t of
 			      struct gw_error *e);
 ssize_t gw_device_region_write(struct gw_device *dev, uint32_t index, uint64_t offset, const void *buf,
 			       size_t size_bytes, struct gw_error *e);
+/*
+ * Where a region can be mapped: into this process, or, through gw_device_dma_map of another device with fd and
+ * fd_offset, for that device's DMA (peer to peer). Fills *map with the first such part of the region that ends after
+ * `from`, without what lies before `from`; for the part after it ask again with region_offset + size_bytes. fd is a
+ * descriptor of the caller's own and may be closed as soon as it was mapped and handed on. What is written through a
+ * mapping the device may not see as a region access: what that means to its state is for the device to say.
+ * -EOPNOTSUPP: the region cannot be mapped; -ENOENT: no part ends after `from`; in both cases fd is -1.
+ */
+int gw_device_region_map(struct gw_device *dev, uint32_t index, uint64_t from, struct gw_region_map *map,
+			 struct gw_error *e);
 int gw_device_irq_info(struct gw_device *dev, uint32_t index, struct gw_irq_info *info, struct gw_error *e);
 int gw_device_irq_set(struct gw_device *dev, uint32_t index, uint32_t start, uint32_t count, const int *eventfds,
 		      struct gw_error *e);

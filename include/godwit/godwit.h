@@ -3,6 +3,7 @@
 #ifndef GODWIT_GODWIT_H
 #define GODWIT_GODWIT_H
 
+#include <godwit/arbiter.h>
 #include <godwit/destination.h>
 #include <godwit/device.h>
 #include <godwit/error.h>

@@ -58,6 +58,12 @@ struct gw_vm_ops {
 	 */
 	ssize_t (*state_save)(void *ctx, void *buf, size_t size_bytes, struct gw_error *e);
 	int (*state_load)(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e);
+
+	/*
+	 * 0 to 99: the share of time in which the vCPUs must not run, until the next call; 0: full speed. It slows a
+	 * guest that writes faster than its writes can be sent. NULL: this VM cannot be throttled.
+	 */
+	int (*throttle)(void *ctx, uint32_t percent, struct gw_error *e);
 };
 
 struct gw_vm {

@@ -17,6 +17,7 @@
 #define CLIENT_STOP_SIZE    (1u << 1)
 #define CLIENT_P2P          (1u << 2)
 #define CLIENT_DATA_SOCKET  (1u << 3)
+#define CLIENT_REINIT       (1u << 4)
 
 struct ref_device;
 

@@ -12,6 +12,7 @@
 #include <linux/vfio.h>
 
 #define REGION_INFO_BYTES   32
+#define REGION_SPARSE_BYTES 32 /* the capability after it: header, count, one area */
 #define REGION_ACCESS_BYTES 16
 #define INFO_BYTES          16
 #define DATA_HEAD_BYTES     8
@@ -44,24 +45,50 @@ static int get_info(struct client *client, struct request *request, struct reply
 	return written(&w);
 }
 
+/* VFIO_REGION_INFO_CAP_SPARSE_MMAP with one area, whose descriptor goes with the reply. */
+static int put_mappable(struct client *client, uint32_t index, struct writer *w, struct reply *reply)
+{
+	uint64_t offset, size;
+	int fd = ref_region_share(client->dev, index, &offset, &size);
+
+	if (fd < 0)
+		return fd;
+	reply->fd = fd;
+	writer_u16(w, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+	writer_u16(w, 1);
+	writer_u32(w, 0); /* no next one */
+	writer_u32(w, 1);
+	writer_u32(w, 0);
+	writer_u64(w, offset);
+	writer_u64(w, size);
+	return 0;
+}
+
 static int get_region_info(struct client *client, struct request *request, struct reply *reply)
 {
 	struct cursor c = cursor_over(request->body, request->size);
-	uint32_t argsz = cursor_u32(&c), index;
+	uint32_t argsz = cursor_u32(&c), index, flags, needs;
+	bool caps;
 	struct writer w;
+	int ret = 0;
 
 	cursor_u32(&c); /* flags */
 	index = cursor_u32(&c);
 	if (c.bad || argsz < REGION_INFO_BYTES || index >= REGION_COUNT)
 		return -EINVAL;
-	w = reply_writer(reply, REGION_INFO_BYTES);
-	writer_u32(&w, REGION_INFO_BYTES);
-	writer_u32(&w, ref_region_flags(index));
+	flags = ref_region_flags(index);
+	needs = REGION_INFO_BYTES + (flags & VFIO_REGION_INFO_FLAG_CAPS ? REGION_SPARSE_BYTES : 0);
+	caps = flags & VFIO_REGION_INFO_FLAG_CAPS && argsz >= needs; /* else argsz tells to ask again */
+	w = reply_writer(reply, caps ? needs : REGION_INFO_BYTES);
+	writer_u32(&w, needs);
+	writer_u32(&w, flags);
 	writer_u32(&w, index);
-	writer_u32(&w, 0); /* no capabilities */
+	writer_u32(&w, caps ? REGION_INFO_BYTES : 0);
 	writer_u64(&w, ref_region_size(client->dev, index));
-	writer_u64(&w, 0); /* offset: for mmap, which no region offers */
-	return written(&w);
+	writer_u64(&w, 0); /* offset: the file is the region */
+	if (caps)
+		ret = put_mappable(client, index, &w, reply);
+	return ret ? ret : written(&w);
 }
 
 static int get_irq_info(struct client *client, struct request *request, struct reply *reply)

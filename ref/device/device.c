@@ -25,7 +25,7 @@ static void init_locks(struct ref_device *dev)
 	pthread_cond_init(&dev->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&dev->lock, NULL);
-	ref_migration_init(&dev->migration);
+	ref_migration_init(&dev->migration, dev->options);
 }
 
 int ref_device_init(struct ref_device *dev, const struct ref_device_options *options, int stop_fd)
@@ -67,6 +67,7 @@ void ref_device_attach(struct ref_device *dev)
 
 void ref_device_detach(struct ref_device *dev)
 {
+	ref_migration_opt_out(dev);
 	pthread_mutex_lock(&dev->lock);
 	ref_engine_hold(dev);
 	ref_dma_maps_clear(&dev->maps);

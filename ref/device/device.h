@@ -43,7 +43,7 @@ struct ref_device {
 int ref_device_init(struct ref_device *dev, const struct ref_device_options *options, int stop_fd);
 void ref_device_fini(struct ref_device *dev);
 
-/* A client has come, or has gone: then its maps, eventfds and log go too, and the engine is parked. */
+/* A client has come, or has gone: then what was agreed with it, its maps, eventfds and log go too; the engine parks. */
 void ref_device_attach(struct ref_device *dev);
 void ref_device_detach(struct ref_device *dev);
 

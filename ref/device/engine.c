@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The engine's thread and its holds. What an operation and a stream do is in operation.c and stream.c: each does
- * at most one piece when its time has come, and says when it is due next.
+ * The engine's thread and its holds. What an operation, a stream and stamps do is in operation.c, stream.c and peer.c:
+ * each does at most one piece when its time has come, and says when it is due next.
  */
 #include "ref/device/engine.h"
 
 #include "ref/device/device.h"
 #include "ref/device/operation.h"
 #include "ref/device/pace.h"
+#include "ref/device/peer.h"
 #include "ref/device/stream.h"
 
 #define XXH_STATIC_LINKING_ONLY
@@ -24,7 +25,7 @@ static uint64_t run_once(struct ref_device *dev)
 		ref_stream_run,
 		ref_stream_raise,
 	};
-	uint64_t next = PACE_NEVER;
+	uint64_t next = PACE_NEVER, next_peer = PACE_NEVER;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !dev->engine.holds; i++) {
 		uint64_t due = parts[i](dev, pace_now());
@@ -33,7 +34,14 @@ static uint64_t run_once(struct ref_device *dev)
 	}
 	if (!dev->engine.holds)
 		ref_irqs_deliver(&dev->irqs);
-	return dev->engine.holds ? PACE_NEVER : next;
+	if (!dev->engine.peer_holds)
+		next_peer = ref_peer_run(dev, pace_now());
+	/* What was given up meanwhile is not due before it is released. */
+	if (dev->engine.holds)
+		next = PACE_NEVER;
+	if (dev->engine.peer_holds)
+		next_peer = PACE_NEVER;
+	return next < next_peer ? next : next_peer;
 }
 
 /*
@@ -80,6 +88,7 @@ int ref_engine_start(struct ref_device *dev)
 	int ret = -ENOMEM;
 
 	dev->engine.holds = 1;
+	dev->engine.peer_holds = 1;
 	dev->engine.bounce = malloc(ENGINE_BOUNCE_BYTES);
 	dev->engine.hash = XXH3_createState();
 	if (dev->engine.bounce && dev->engine.hash)
@@ -100,16 +109,48 @@ void ref_engine_stop(struct ref_device *dev)
 	XXH3_freeState(dev->engine.hash);
 }
 
+/* The engine begins no such piece any more, but maybe one of the other kind. */
+static void await_end(struct ref_device *dev, unsigned int pieces)
+{
+	while (dev->engine.in_piece & pieces)
+		pthread_cond_wait(&dev->changed, &dev->lock);
+}
+
 void ref_engine_hold(struct ref_device *dev)
 {
 	dev->engine.holds++;
-	while (dev->engine.in_piece)
-		pthread_cond_wait(&dev->changed, &dev->lock);
+	dev->engine.peer_holds++;
+	await_end(dev, ENGINE_PIECE_OWN | ENGINE_PIECE_PEER);
 }
 
 void ref_engine_release(struct ref_device *dev)
 {
 	dev->engine.holds--;
+	dev->engine.peer_holds--;
+	ref_engine_wake(dev);
+}
+
+void ref_engine_park(struct ref_device *dev)
+{
+	dev->engine.holds++;
+	await_end(dev, ENGINE_PIECE_OWN);
+}
+
+void ref_engine_unpark(struct ref_device *dev)
+{
+	dev->engine.holds--;
+	ref_engine_wake(dev);
+}
+
+void ref_engine_hold_peers(struct ref_device *dev)
+{
+	dev->engine.peer_holds++;
+	await_end(dev, ENGINE_PIECE_PEER);
+}
+
+void ref_engine_release_peers(struct ref_device *dev)
+{
+	dev->engine.peer_holds--;
 	ref_engine_wake(dev);
 }
 
@@ -118,17 +159,17 @@ void ref_engine_wake(struct ref_device *dev)
 	pthread_cond_broadcast(&dev->changed);
 }
 
-void ref_engine_piece_begin(struct ref_device *dev)
+void ref_engine_piece_begin(struct ref_device *dev, enum engine_piece piece)
 {
-	dev->engine.in_piece = true;
+	dev->engine.in_piece = piece;
 	pthread_mutex_unlock(&dev->lock);
 }
 
 void ref_engine_piece_end(struct ref_device *dev)
 {
 	pthread_mutex_lock(&dev->lock);
-	dev->engine.in_piece = false;
-	if (dev->engine.holds)
+	dev->engine.in_piece = ENGINE_PIECE_NONE;
+	if (dev->engine.holds || dev->engine.peer_holds)
 		pthread_cond_broadcast(&dev->changed);
 }
 
@@ -141,12 +182,15 @@ void ref_engine_reset(struct engine *engine)
 	engine->stream_carried = false;
 	engine->stream_moved = false;
 	engine->stream_raised_ns = 0;
+	engine->peer_due_ns = 0;
+	engine->peer_carried = false;
 }
 
 void ref_engine_carry_over(struct engine *engine)
 {
 	engine->op_carried = true;
 	engine->stream_carried = true;
+	engine->peer_carried = true;
 }
 
 void ref_engine_register_written(struct ref_device *dev, uint64_t reg, uint64_t value)
@@ -166,6 +210,12 @@ void ref_engine_register_written(struct ref_device *dev, uint64_t reg, uint64_t 
 		break;
 	case REFDEV_REG_STREAM_RATE:
 		ref_stream_repace(dev);
+		break;
+	case REFDEV_REG_PEER_CONTROL:
+		ref_peer_control(dev, (uint32_t)value);
+		break;
+	case REFDEV_REG_PEER_RATE:
+		ref_peer_repace(dev);
 		break;
 	default:
 		return;

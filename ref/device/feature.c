@@ -25,9 +25,10 @@
 #define FEATURE_STOP_SIZE    9
 #define FEATURE_PRECOPY_INFO 0x6701
 
-#define PRECOPY_INFO_BYTES 24
-#define LOG_RANGE_BYTES    16
-#define LOG_REPORT_BYTES   24
+#define PRECOPY_INFO_BYTES  24
+#define PRECOPY_INFO_REINIT (1u << 0)
+#define LOG_RANGE_BYTES     16
+#define LOG_REPORT_BYTES    24
 
 /* A request after its head, and where the reply's data goes. */
 struct call {
@@ -178,15 +179,18 @@ static int get_stop_size(struct call *call)
 static int get_precopy_info(struct call *call)
 {
 	struct writer w = answer(call, PRECOPY_INFO_BYTES);
-	uint64_t initial, dirty;
-	int ret = ref_migration_precopy_left(call->client->dev, &initial, &dirty);
+	struct precopy_left left;
+	int ret;
 
+	if (w.bad)
+		return -EINVAL; /* before anything is taken as told */
+	ret = ref_migration_precopy_left(call->client->dev, &left);
 	if (ret)
 		return ret;
 	writer_u32(&w, PRECOPY_INFO_BYTES);
-	writer_u32(&w, 0);
-	writer_u64(&w, initial);
-	writer_u64(&w, dirty);
+	writer_u32(&w, left.reinit ? PRECOPY_INFO_REINIT : 0);
+	writer_u64(&w, left.initial);
+	writer_u64(&w, left.dirty);
 	return answered(&w);
 }
 

@@ -13,15 +13,20 @@
 static const struct state {
 	bool exists;
 	bool runs;
+	bool initiates;
 	enum mig_session session;
 	uint32_t needs; /* beside STOP_COPY, without which there is no migration at all */
 } states[MIG_NR_STATES] = {
 	[MIG_STOP] = { .exists = true },
-	[MIG_RUNNING] = { .exists = true, .runs = true },
+	[MIG_RUNNING] = { .exists = true, .runs = true, .initiates = true },
 	[MIG_STOP_COPY] = { .exists = true, .session = MIG_SESSION_SAVE },
 	[MIG_RESUMING] = { .exists = true, .session = MIG_SESSION_LOAD },
 	[MIG_RUNNING_P2P] = { .exists = true, .runs = true, .needs = MIG_CAP_P2P },
-	[MIG_PRE_COPY] = { .exists = true, .runs = true, .session = MIG_SESSION_SAVE, .needs = MIG_CAP_PRE_COPY },
+	[MIG_PRE_COPY] = { .exists = true,
+			   .runs = true,
+			   .initiates = true,
+			   .session = MIG_SESSION_SAVE,
+			   .needs = MIG_CAP_PRE_COPY },
 	[MIG_PRE_COPY_P2P] = { .exists = true, .runs = true, .session = MIG_SESSION_SAVE, .needs = CAPS_PRE_COPY_P2P },
 };
 
@@ -65,6 +70,11 @@ bool ref_mig_state_runs(uint32_t state)
 bool ref_mig_state_precopies(uint32_t state)
 {
 	return ref_mig_state_runs(state) && ref_mig_state_session(state) == MIG_SESSION_SAVE;
+}
+
+bool ref_mig_state_initiates(uint32_t state)
+{
+	return state < MIG_NR_STATES && states[state].initiates;
 }
 
 bool ref_mig_state_valid(uint32_t state, uint32_t caps)

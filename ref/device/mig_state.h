@@ -34,6 +34,7 @@ enum mig_session { MIG_SESSION_NONE, MIG_SESSION_SAVE, MIG_SESSION_LOAD };
 enum mig_session ref_mig_state_session(uint32_t state);
 bool ref_mig_state_runs(uint32_t state);      /* may do DMA and raise interrupts */
 bool ref_mig_state_precopies(uint32_t state); /* runs while it saves */
+bool ref_mig_state_initiates(uint32_t state); /* may do DMA to peers */
 
 /* Whether state can be asked for with these capabilities; any number may be given. */
 bool ref_mig_state_valid(uint32_t state, uint32_t caps);

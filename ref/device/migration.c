@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the arcs do. RUNNING and RUNNING_P2P differ in nothing here: there is no peer that this device would do DMA
- * to, so arcs between the two do nothing but take their time.
+ * What the arcs do. What a device does for itself is in the table of arcs; what it does to peers, and they to it, is
+ * the same for all arcs and follows from the two states.
  */
 #include "ref/device/migration.h"
 
@@ -13,9 +13,13 @@
 #include <errno.h>
 #include <poll.h>
 
-void ref_migration_init(struct migration *migration)
+void ref_migration_init(struct migration *migration, const struct ref_device_options *options)
 {
-	*migration = (struct migration){ .state = MIG_RUNNING };
+	*migration = (struct migration){
+		.state = MIG_RUNNING,
+		.rearms_left = options->rearms,
+		.rearms_p2p_left = options->rearms_p2p,
+	};
 	pthread_mutex_init(&migration->session_lock, NULL);
 }
 
@@ -29,7 +33,7 @@ void ref_migration_fini(struct migration *migration)
 static int park(struct ref_device *dev)
 {
 	pthread_mutex_lock(&dev->lock);
-	ref_engine_hold(dev);
+	ref_engine_park(dev);
 	pthread_mutex_unlock(&dev->lock);
 	return 0;
 }
@@ -37,7 +41,7 @@ static int park(struct ref_device *dev)
 static int unpark(struct ref_device *dev)
 {
 	pthread_mutex_lock(&dev->lock);
-	ref_engine_release(dev);
+	ref_engine_unpark(dev);
 	pthread_mutex_unlock(&dev->lock);
 	return 0;
 }
@@ -45,6 +49,8 @@ static int unpark(struct ref_device *dev)
 static int open_save(struct ref_device *dev)
 {
 	dev->migration.paced_ns = 0;
+	dev->migration.reinit = REINIT_NONE;
+	dev->migration.initial_is_out = false;
 	dev->migration.save = ref_state_save_new(dev);
 	return dev->migration.save ? 0 : -ENOMEM;
 }
@@ -69,6 +75,21 @@ static int close_save(struct ref_device *dev)
 	pthread_mutex_unlock(&dev->lock);
 	ref_state_save_free(dev->migration.save);
 	dev->migration.save = NULL;
+	return 0;
+}
+
+/* One of the times left is used up, if the device can re-arm now and the client would know what it means. */
+static void rearm(struct migration *migration, uint32_t *times_left)
+{
+	if (!migration->opted_in || !*times_left || !ref_state_save_rearm(migration->save))
+		return;
+	--*times_left;
+	migration->reinit = REINIT_DUE;
+}
+
+static int rearm_for_p2p(struct ref_device *dev)
+{
+	rearm(&dev->migration, &dev->migration.rearms_p2p_left);
 	return 0;
 }
 
@@ -104,6 +125,7 @@ static const struct arc_action {
 	{ MIG_RUNNING_P2P, MIG_PRE_COPY_P2P, NULL, open_save },
 	{ MIG_PRE_COPY, MIG_RUNNING, NULL, close_save },
 	{ MIG_PRE_COPY_P2P, MIG_RUNNING_P2P, NULL, close_save },
+	{ MIG_PRE_COPY, MIG_PRE_COPY_P2P, NULL, rearm_for_p2p },
 	{ MIG_PRE_COPY, MIG_STOP_COPY, park, finish_save },
 	{ MIG_PRE_COPY_P2P, MIG_STOP_COPY, park, finish_save },
 	{ MIG_STOP, MIG_STOP_COPY, NULL, open_stopped_save },
@@ -144,6 +166,30 @@ static void wait_until(const struct ref_device *dev, uint64_t deadline_ns)
 	}
 }
 
+/*
+ * After the arc's latency, with session_lock held. Until then a device may end what it has begun with its peers and
+ * takes what they send, so an arc is over for the peers when it is over and not earlier: that is what the P2P states
+ * are for. A device without them stops to send and to take in one step, and what its peers still send is lost.
+ */
+static int move_peers(struct ref_device *dev, uint32_t from, uint32_t to)
+{
+	bool ran = ref_mig_state_runs(from), runs = ref_mig_state_runs(to);
+	bool initiated = ref_mig_state_initiates(from), initiates = ref_mig_state_initiates(to);
+	int ret = 0;
+
+	pthread_mutex_lock(&dev->lock);
+	if (initiated && !initiates)
+		ref_engine_hold_peers(dev);
+	if (ran != runs)
+		ret = runs ? ref_memory_unseal(&dev->memory) : ref_memory_seal(&dev->memory);
+	if (ret ? initiated && !initiates : initiates && !initiated)
+		ref_engine_release_peers(dev);
+	if (ret && ran)
+		ref_engine_unpark(dev);
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
+}
+
 static int run_arc(struct ref_device *dev, uint32_t from, uint32_t to)
 {
 	const struct arc_action *action = find_action(from, to);
@@ -156,7 +202,8 @@ static int run_arc(struct ref_device *dev, uint32_t from, uint32_t to)
 		return ret;
 	wait_until(dev, deadline_ns);
 	pthread_mutex_lock(&dev->migration.session_lock);
-	if (action->after)
+	ret = move_peers(dev, from, to);
+	if (!ret && action->after)
 		ret = action->after(dev);
 	if (!ret) {
 		pthread_mutex_lock(&dev->lock);
@@ -190,7 +237,10 @@ void ref_migration_reset(struct ref_device *dev)
 	struct migration *migration = &dev->migration;
 
 	if (!ref_mig_state_runs(migration->state))
-		ref_engine_release(dev);
+		ref_engine_unpark(dev);
+	if (!ref_mig_state_initiates(migration->state))
+		ref_engine_release_peers(dev);
+	ref_memory_unseal(&dev->memory); /* should that fail, it stays sealed: peers then write past the device */
 	ref_memory_untrack(&dev->memory);
 	ref_state_save_free(migration->save);
 	ref_state_load_free(migration->load);
@@ -226,6 +276,8 @@ ssize_t ref_migration_read(struct ref_device *dev, void *buf, size_t size, uint6
 	pthread_mutex_lock(&migration->session_lock);
 	if (migration->save) {
 		ret = (ssize_t)ref_state_save_read(migration->save, buf, size);
+		if (ret && migration->reinit == REINIT_TOLD)
+			migration->reinit = REINIT_NONE;
 		*done_ns = charge(migration, (uint64_t)ret, dev->options->read_bytes_per_s);
 	}
 	pthread_mutex_unlock(&migration->session_lock);
@@ -246,18 +298,45 @@ int ref_migration_write(struct ref_device *dev, const void *buf, size_t size, ui
 	return ret;
 }
 
-int ref_migration_precopy_left(struct ref_device *dev, uint64_t *initial, uint64_t *dirty)
+static void tell_left(struct migration *migration, uint32_t state, struct precopy_left *left)
+{
+	if (state == MIG_PRE_COPY && migration->initial_is_out)
+		rearm(migration, &migration->rearms_left);
+	ref_state_save_left(migration->save, &left->initial, &left->dirty);
+	migration->initial_is_out = !left->initial;
+	left->reinit = migration->opted_in && migration->reinit != REINIT_NONE;
+	if (left->reinit)
+		migration->reinit = REINIT_TOLD;
+}
+
+int ref_migration_precopy_left(struct ref_device *dev, struct precopy_left *left)
 {
 	struct migration *migration = &dev->migration;
+	uint32_t state;
 	int ret = -EINVAL;
 
 	pthread_mutex_lock(&migration->session_lock);
-	if (migration->save && ref_mig_state_precopies(ref_migration_state(dev))) {
-		ref_state_save_left(migration->save, initial, dirty);
+	state = ref_migration_state(dev);
+	if (migration->save && ref_mig_state_precopies(state)) {
+		tell_left(migration, state, left);
 		ret = 0;
 	}
 	pthread_mutex_unlock(&migration->session_lock);
 	return ret;
+}
+
+void ref_migration_opt_in(struct ref_device *dev)
+{
+	pthread_mutex_lock(&dev->migration.session_lock);
+	dev->migration.opted_in = true;
+	pthread_mutex_unlock(&dev->migration.session_lock);
+}
+
+void ref_migration_opt_out(struct ref_device *dev)
+{
+	pthread_mutex_lock(&dev->migration.session_lock);
+	dev->migration.opted_in = false;
+	pthread_mutex_unlock(&dev->migration.session_lock);
 }
 
 uint64_t ref_migration_stop_bytes(struct ref_device *dev)

@@ -10,23 +10,40 @@
 #include "ref/device/mig_state.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct ref_device;
+struct ref_device_options;
 struct state_load;
 struct state_save;
+
+/* Whether the client is to be told that the initial part was armed anew: until data is read after it was told. */
+enum reinit { REINIT_NONE, REINIT_DUE, REINIT_TOLD };
 
 struct migration {
 	pthread_mutex_t session_lock;
 	struct state_save *save;
 	struct state_load *load;
 	uint64_t paced_ns; /* the rate-limited session is busy until then */
+	uint32_t rearms_left;
+	uint32_t rearms_p2p_left;
+	enum reinit reinit;  /* of the save session */
+	bool initial_is_out; /* the last answer about the save session said so */
+	bool opted_in;       /* the client knows of re-arming */
 	uint32_t state;
 };
 
-void ref_migration_init(struct migration *migration);
+/* What pre-copy has still to send. */
+struct precopy_left {
+	uint64_t initial;
+	uint64_t dirty;
+	bool reinit; /* the initial part was armed anew */
+};
+
+void ref_migration_init(struct migration *migration, const struct ref_device_options *options);
 void ref_migration_fini(struct migration *migration);
 
 /* Throws a session away; RUNNING. With session_lock and the device's lock held, and the engine held. */
@@ -47,8 +64,16 @@ int ref_migration_set(struct ref_device *dev, uint32_t state, uint32_t caps);
 ssize_t ref_migration_read(struct ref_device *dev, void *buf, size_t size, uint64_t *done_ns);
 int ref_migration_write(struct ref_device *dev, const void *buf, size_t size, uint64_t *done_ns);
 
-/* -EINVAL outside the pre-copy states. */
-int ref_migration_precopy_left(struct ref_device *dev, uint64_t *initial, uint64_t *dirty);
+/*
+ * -EINVAL outside the pre-copy states. To ask is what makes the device re-arm in PRE_COPY: once a client that knows of
+ * it was told that the initial part is read, its next question finds it armed anew, as often as the options say.
+ */
+int ref_migration_precopy_left(struct ref_device *dev, struct precopy_left *left);
+
+/* This client knows of re-arming; a client that has come does not, before it says so. */
+void ref_migration_opt_in(struct ref_device *dev);
+void ref_migration_opt_out(struct ref_device *dev);
+
 uint64_t ref_migration_stop_bytes(struct ref_device *dev);
 
 #endif

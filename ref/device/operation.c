@@ -151,7 +151,7 @@ static void do_piece(struct ref_device *dev, const struct piece *piece)
 	const struct operation *op = &operations[dev->regs.op_code];
 	uint64_t local = dev->regs.op_local + piece->index;
 
-	ref_engine_piece_begin(dev);
+	ref_engine_piece_begin(dev, ENGINE_PIECE_OWN);
 	op->work(&dev->engine, piece);
 	ref_engine_piece_end(dev);
 	if (op->writes_local)

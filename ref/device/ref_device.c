@@ -39,6 +39,18 @@ __attribute__((format(printf, 4, 5))) static int fail(char *error, size_t error_
 	return code;
 }
 
+/* What re-arming is done with or told by: without it the option would do nothing, and nobody would know why. */
+static int check_rearms(const struct ref_device_options *options, char *error, size_t error_bytes)
+{
+	const uint32_t needs = REF_DEVICE_NO_EXTENSION | REF_DEVICE_NO_PRECOPY | REF_DEVICE_NO_MIGRATION;
+
+	if ((options->rearms || options->rearms_p2p) && options->without & needs)
+		return fail(error, error_bytes, -EINVAL, "re-arming needs migration, pre-copy and the extension");
+	if (options->rearms_p2p && options->without & REF_DEVICE_NO_P2P)
+		return fail(error, error_bytes, -EINVAL, "re-arming on the way to PRE_COPY_P2P needs the P2P states");
+	return 0;
+}
+
 static int check_options(const struct ref_device_options *options, char *error, size_t error_bytes)
 {
 	if (options->nr_arc_latencies > REF_DEVICE_MAX_ARC_LATENCIES)
@@ -46,7 +58,7 @@ static int check_options(const struct ref_device_options *options, char *error, 
 	for (uint32_t i = 0; i < options->nr_arc_latencies; i++)
 		if (options->arc_latencies[i].from >= MIG_NR_STATES || options->arc_latencies[i].to >= MIG_NR_STATES)
 			return fail(error, error_bytes, -EINVAL, "arc latency %u names no device state", i);
-	return 0;
+	return check_rearms(options, error, error_bytes);
 }
 
 static int tell_ready(int fd)

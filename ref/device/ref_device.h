@@ -33,8 +33,10 @@ struct ref_device_options {
 	uint64_t load_bytes_per_s; /* device state written by the client; 0: as fast as it can */
 	uint64_t serial;
 	uint64_t transition_latency_ns;
-	int ready_fd;     /* gets an 8-byte 1 (eventfd or pipe) once the socket listens; -1: none */
-	uint32_t without; /* REF_DEVICE_NO_* */
+	uint32_t rearms;     /* how often, in the life of the device, its initial bytes are armed anew in PRE_COPY */
+	uint32_t rearms_p2p; /* and on the arc to PRE_COPY_P2P; what both need must not be switched off */
+	int ready_fd;        /* gets an 8-byte 1 (eventfd or pipe) once the socket listens; -1: none */
+	uint32_t without;    /* REF_DEVICE_NO_* */
 	uint32_t nr_arc_latencies;
 	struct ref_device_arc_latency arc_latencies[REF_DEVICE_MAX_ARC_LATENCIES];
 };

@@ -86,7 +86,23 @@ uint64_t ref_region_size(const struct ref_device *dev, uint32_t index)
 
 uint32_t ref_region_flags(uint32_t index)
 {
-	return regions[index].read ? VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0;
+	uint32_t flags = regions[index].read ? VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0;
+
+	if (index == REFDEV_BAR_MEMORY)
+		flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
+	return flags;
+}
+
+int ref_region_share(struct ref_device *dev, uint32_t index, uint64_t *offset, uint64_t *size)
+{
+	int fd;
+
+	pthread_mutex_lock(&dev->lock);
+	fd = ref_memory_share(&dev->memory);
+	pthread_mutex_unlock(&dev->lock);
+	*offset = dev->memory.window;
+	*size = dev->memory.size - dev->memory.window;
+	return fd;
 }
 
 static int check(const struct ref_device *dev, uint32_t index, uint64_t offset, size_t size)

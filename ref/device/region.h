@@ -21,6 +21,9 @@ struct ref_device;
 uint64_t ref_region_size(const struct ref_device *dev, uint32_t index);
 uint32_t ref_region_flags(uint32_t index); /* VFIO_REGION_INFO_FLAG_* */
 
+/* The part of a region with VFIO_REGION_INFO_FLAG_MMAP that can be mapped, and a descriptor for it, the caller's. */
+int ref_region_share(struct ref_device *dev, uint32_t index, uint64_t *offset, uint64_t *size);
+
 /* 0, -EINVAL (no such region, or not inside it), or for a write -EBUSY. */
 int ref_region_read(struct ref_device *dev, uint32_t index, uint64_t offset, uint8_t *buf, size_t size);
 int ref_region_write(struct ref_device *dev, uint32_t index, uint64_t offset, const uint8_t *buf, size_t size);

@@ -14,6 +14,7 @@ enum access {
 	READ_ONLY,
 	OP_PARAMETER,     /* writable unless an operation is in flight */
 	STREAM_PARAMETER, /* writable unless the stream runs */
+	PEER_PARAMETER,   /* writable unless stamps are written */
 	ALWAYS,           /* writable, then the engine is told */
 	COMMAND,          /* holds nothing: the engine is told */
 };
@@ -62,6 +63,13 @@ static const struct reg regs_table[] = {
 	REG(REFDEV_REG_STREAM_PRODUCER, stream_producer, READ_ONLY, true),
 	REG(REFDEV_REG_STREAM_RATE, stream_rate, ALWAYS, true),
 	REG(REG_HIDDEN, stream_unsignalled, READ_ONLY, true),
+	{ REFDEV_REG_PEER_CONTROL, 4, 0, COMMAND, false },
+	REG(REFDEV_REG_PEER_STATUS, peer_status, READ_ONLY, true),
+	REG(REFDEV_REG_PEER_RING, peer_ring, PEER_PARAMETER, true),
+	REG(REFDEV_REG_PEER_ENTRIES, peer_entries, PEER_PARAMETER, true),
+	REG(REFDEV_REG_PEER_ERROR, peer_error, READ_ONLY, true),
+	REG(REFDEV_REG_PEER_COUNT, peer_count, READ_ONLY, true),
+	REG(REFDEV_REG_PEER_RATE, peer_rate, ALWAYS, true),
 };
 
 #define NR_REGS (sizeof(regs_table) / sizeof(regs_table[0]))
@@ -102,6 +110,8 @@ static bool is_writable(const struct registers *regs, const struct reg *reg)
 		return regs->op_status != REFDEV_STATUS_BUSY;
 	case STREAM_PARAMETER:
 		return regs->stream_status != REFDEV_STATUS_BUSY;
+	case PEER_PARAMETER:
+		return regs->peer_status != REFDEV_STATUS_BUSY;
 	case ALWAYS:
 	case COMMAND:
 		break;
@@ -179,18 +189,36 @@ uint32_t ref_registers_check_operation(const struct registers *regs)
 	return regs->op_guest > UINT64_MAX - regs->op_length ? REFDEV_ERROR_RANGE : REFDEV_ERROR_NONE;
 }
 
+static bool is_ring(uint64_t at, uint32_t entries, size_t entry_bytes)
+{
+	if (!entries || entries > REFDEV_STREAM_MAX_ENTRIES || entries & (entries - 1))
+		return false;
+	return !(at % entry_bytes) && at <= UINT64_MAX - (uint64_t)entries * entry_bytes;
+}
+
 uint32_t ref_registers_check_stream(const struct registers *regs)
 {
 	uint32_t entries = regs->stream_entries;
-	uint64_t size = (uint64_t)entries * sizeof(struct refdev_record);
 
-	if (!entries || entries > REFDEV_STREAM_MAX_ENTRIES || entries & (entries - 1))
-		return REFDEV_ERROR_RANGE;
-	if (regs->stream_ring % sizeof(struct refdev_record) || regs->stream_ring > UINT64_MAX - size)
+	if (!is_ring(regs->stream_ring, entries, sizeof(struct refdev_record)))
 		return REFDEV_ERROR_RANGE;
 	if (regs->stream_consumer > regs->stream_producer || regs->stream_producer - regs->stream_consumer > entries)
 		return REFDEV_ERROR_INDEX;
 	return REFDEV_ERROR_NONE;
+}
+
+uint32_t ref_registers_check_peer(const struct registers *regs)
+{
+	return is_ring(regs->peer_ring, regs->peer_entries, sizeof(struct refdev_slot)) ? REFDEV_ERROR_NONE
+											: REFDEV_ERROR_RANGE;
+}
+
+static bool is_possible_peer(const struct registers *regs)
+{
+	if (regs->peer_status > REFDEV_STATUS_ERROR || regs->peer_status == REFDEV_STATUS_DONE ||
+	    regs->peer_error > REFDEV_ERROR_INDEX)
+		return false;
+	return regs->peer_status != REFDEV_STATUS_BUSY || !ref_registers_check_peer(regs);
 }
 
 /* The states that the engine relies on when it goes on with what it finds. */
@@ -206,7 +234,9 @@ static bool is_possible(const struct registers *regs)
 		return false;
 	if (regs->stream_status == REFDEV_STATUS_BUSY && ref_registers_check_stream(regs))
 		return false;
-	return regs->stream_consumer <= regs->stream_producer && regs->stream_unsignalled <= 1;
+	if (regs->stream_consumer > regs->stream_producer || regs->stream_unsignalled > 1)
+		return false;
+	return is_possible_peer(regs);
 }
 
 int ref_registers_decode(struct registers *regs, struct cursor *c)

@@ -45,6 +45,13 @@ struct registers {
 	uint64_t stream_producer;
 	uint64_t stream_rate;
 	uint32_t stream_unsignalled; /* no register: records were written since vector STREAM was raised */
+
+	uint32_t peer_status;
+	uint64_t peer_ring;
+	uint32_t peer_entries;
+	uint32_t peer_error;
+	uint64_t peer_count;
+	uint64_t peer_rate;
 };
 
 void ref_registers_reset(struct registers *regs, const struct memory *memory, uint64_t serial);
@@ -65,5 +72,6 @@ int ref_registers_decode(struct registers *regs, struct cursor *c);
 /* Whether an operation with these parameters is one; REFDEV_ERROR_*. Guest memory is looked at elsewhere. */
 uint32_t ref_registers_check_operation(const struct registers *regs);
 uint32_t ref_registers_check_stream(const struct registers *regs);
+uint32_t ref_registers_check_peer(const struct registers *regs);
 
 #endif

@@ -7,10 +7,14 @@
  *   records   type u32, payload bytes u32, number u64, payload
  *
  * in this order: one LAYOUT (offset u32 and width u32 of every register that moves), any number of BLOCK and ZERO
- * (number: which block of local memory; a later one replaces an earlier one), one DEVICE (registers in the
- * order of the layout, pending vectors u32, configuration space, MSI-X table), one TRAILER (digest u64). Nothing
- * follows. Every block comes at least once. The digest is of the whole state as the destination ends up with it,
- * see state_digest.h; up to the DEVICE record the stream may be made while the device runs.
+ * (number: which block of local memory; a later one replaces an earlier one) and REARM, one DEVICE (registers in the
+ * order of the layout, pending vectors u32, configuration space, MSI-X table), one TRAILER (number: how many REARM
+ * there were; digest u64). Nothing follows. Every block comes at least once. The digest is of the whole state as the
+ * destination ends up with it, see state_digest.h; up to the DEVICE record the stream may be made while the device
+ * runs.
+ *
+ * REARM (number: which one, from 1; blocks u64) says that the initial part comes anew: the next records are the blocks
+ * from 0 to blocks - 1, in order, with nothing between. So a set that is lost, or cut short, is refused.
  */
 #ifndef REF_DEVICE_STATE_FORMAT_H
 #define REF_DEVICE_STATE_FORMAT_H
@@ -25,6 +29,7 @@
 #define STATE_HEAD_BYTES   40
 #define STATE_RECORD_BYTES 16
 #define STATE_DIGEST_BYTES 8
+#define STATE_REARM_BYTES  8
 
 enum state_record_type {
 	STATE_LAYOUT = 1,
@@ -32,6 +37,7 @@ enum state_record_type {
 	STATE_ZERO = 3,
 	STATE_DEVICE = 4,
 	STATE_TRAILER = 5,
+	STATE_REARM = 6,
 };
 
 struct state_record {

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum part { PART_HEAD, PART_RECORD, PART_LAYOUT, PART_BLOCK, PART_DEVICE, PART_TRAILER, PART_END };
+enum part { PART_HEAD, PART_RECORD, PART_LAYOUT, PART_BLOCK, PART_REARM, PART_DEVICE, PART_TRAILER, PART_END };
 
 struct state_load {
 	struct ref_device *dev;
@@ -28,7 +28,10 @@ struct state_load {
 	uint32_t last_type; /* of the records so far */
 	uint64_t *seen;     /* a bit a block */
 	uint64_t nr_seen;
-	uint64_t claimed; /* the trailer's digest */
+	uint64_t nr_rearms;
+	uint64_t set_next; /* of the last REARM's blocks: which comes next, */
+	uint64_t set_end;  /* and how many they are */
+	uint64_t claimed;  /* the trailer's digest */
 	struct state_digest digest;
 	struct registers regs;
 	struct pci pci;
@@ -126,9 +129,15 @@ static int zero_block(struct state_load *load)
 	return block_landed(load);
 }
 
-/* Types come in rising order, but that blocks and zero blocks mix. */
-static bool may_follow(uint32_t last, uint32_t type)
+static bool in_set(const struct state_load *load)
 {
+	return load->set_next < load->set_end;
+}
+
+/* Blocks, zero blocks and sets of them mix; beside them every type comes once, in order. */
+static bool may_follow(const struct state_load *load, uint32_t type)
+{
+	uint32_t last = load->last_type;
 	bool blocks = last == STATE_BLOCK || last == STATE_ZERO;
 
 	switch (type) {
@@ -136,9 +145,11 @@ static bool may_follow(uint32_t last, uint32_t type)
 		return last == 0;
 	case STATE_BLOCK:
 	case STATE_ZERO:
-		return last == STATE_LAYOUT || blocks;
+		return last == STATE_LAYOUT || last == STATE_REARM || blocks;
+	case STATE_REARM:
+		return (last == STATE_LAYOUT || blocks) && !in_set(load);
 	case STATE_DEVICE:
-		return blocks;
+		return blocks && !in_set(load);
 	case STATE_TRAILER:
 		return last == STATE_DEVICE;
 	}
@@ -148,6 +159,8 @@ static bool may_follow(uint32_t last, uint32_t type)
 static int begin_block(struct state_load *load, const struct state_record *record)
 {
 	if (record->number >= load->dev->memory.nr_blocks)
+		return -EBADMSG;
+	if (in_set(load) && record->number != load->set_next++)
 		return -EBADMSG;
 	load->block = record->number;
 	if (record->type == STATE_ZERO)
@@ -163,22 +176,35 @@ static int decode_record(struct state_load *load, struct cursor *c)
 		uint32_t type;
 		enum part part;
 		size_t bytes;
+		uint64_t number;
 	} smalls[] = {
-		{ STATE_LAYOUT, PART_LAYOUT, ref_registers_layout_bytes() },
-		{ STATE_DEVICE, PART_DEVICE, state_device_bytes() },
-		{ STATE_TRAILER, PART_TRAILER, STATE_DIGEST_BYTES },
+		{ STATE_LAYOUT, PART_LAYOUT, ref_registers_layout_bytes(), 0 },
+		{ STATE_REARM, PART_REARM, STATE_REARM_BYTES, load->nr_rearms + 1 },
+		{ STATE_DEVICE, PART_DEVICE, state_device_bytes(), 0 },
+		{ STATE_TRAILER, PART_TRAILER, STATE_DIGEST_BYTES, load->nr_rearms },
 	};
 	struct state_record record = state_record_decode(c);
 
-	if (!may_follow(load->last_type, record.type))
+	if (!may_follow(load, record.type))
 		return -EBADMSG;
 	load->last_type = record.type;
 	if (record.type == STATE_BLOCK || record.type == STATE_ZERO)
 		return begin_block(load, &record);
 	for (size_t i = 0; i < sizeof(smalls) / sizeof(smalls[0]); i++)
-		if (smalls[i].type == record.type && smalls[i].bytes == record.bytes && !record.number)
+		if (smalls[i].type == record.type && smalls[i].bytes == record.bytes &&
+		    smalls[i].number == record.number)
 			return expect(load, smalls[i].part, record.bytes);
 	return -EBADMSG;
+}
+
+static int decode_rearm(struct state_load *load, struct cursor *c)
+{
+	load->nr_rearms++;
+	load->set_next = 0;
+	load->set_end = cursor_u64(c);
+	if (!load->set_end)
+		return -EBADMSG; /* too many need no check: the block that is none is refused */
+	return expect(load, PART_RECORD, STATE_RECORD_BYTES);
 }
 
 static int decode_device(struct state_load *load, struct cursor *c)
@@ -205,8 +231,8 @@ static int decode_trailer(struct state_load *load, struct cursor *c)
 }
 
 static int (*const decoders[])(struct state_load *, struct cursor *) = {
-	[PART_HEAD] = decode_head,     [PART_RECORD] = decode_record,   [PART_LAYOUT] = decode_layout,
-	[PART_DEVICE] = decode_device, [PART_TRAILER] = decode_trailer,
+	[PART_HEAD] = decode_head,   [PART_RECORD] = decode_record, [PART_LAYOUT] = decode_layout,
+	[PART_REARM] = decode_rearm, [PART_DEVICE] = decode_device, [PART_TRAILER] = decode_trailer,
 };
 
 /* Takes what belongs to the part at hand: bytes taken, or -errno. */

@@ -15,6 +15,7 @@
 
 #define DEFAULT_INITIAL ((uint64_t)1 << 20)
 #define BLOCK_RECORD    ((uint64_t)(STATE_RECORD_BYTES + MEMORY_BLOCK_BYTES))
+#define REARM_RECORD    ((uint64_t)(STATE_RECORD_BYTES + STATE_REARM_BYTES))
 
 enum stage { STAGE_HEAD, STAGE_BLOCKS, STAGE_TRAILER, STAGE_END };
 
@@ -25,6 +26,8 @@ struct state_save {
 	uint64_t next_block;   /* where the search for a dirty one goes on */
 	uint64_t nr_initial;   /* blocks of the initial part: the first ones */
 	uint64_t initial_sent; /* of them */
+	uint64_t nr_rearms;    /* how often the initial part was armed anew */
+	bool rearm_due;        /* the REARM record of the last time is still to be staged */
 	bool staged_is_initial;
 	size_t staged; /* bytes of the record */
 	size_t taken;  /* of them handed out */
@@ -100,6 +103,18 @@ static void stage_head(struct state_save *save)
 	save->stage = STAGE_BLOCKS;
 }
 
+static void stage_rearm(struct state_save *save)
+{
+	struct state_record record = { .type = STATE_REARM, .bytes = STATE_REARM_BYTES, .number = save->nr_rearms };
+	struct writer w = stage_writer(save);
+
+	state_record_encode(&w, &record);
+	writer_u64(&w, save->nr_initial);
+	stage_end(save, &w);
+	save->staged_is_initial = true;
+	save->rearm_due = false;
+}
+
 /* false: no block is dirty. */
 static bool stage_block(struct state_save *save)
 {
@@ -149,7 +164,7 @@ static void stage_device(struct state_save *save)
 
 static void stage_trailer(struct state_save *save)
 {
-	struct state_record record = { .type = STATE_TRAILER, .bytes = STATE_DIGEST_BYTES };
+	struct state_record record = { .type = STATE_TRAILER, .bytes = STATE_DIGEST_BYTES, .number = save->nr_rearms };
 	struct writer w = stage_writer(save);
 
 	state_record_encode(&w, &record);
@@ -167,6 +182,10 @@ static bool stage_next(struct state_save *save)
 		stage_head(save);
 		return true;
 	case STAGE_BLOCKS:
+		if (save->rearm_due) {
+			stage_rearm(save);
+			return true;
+		}
 		if (stage_block(save))
 			return true;
 		if (!save->finishing)
@@ -211,10 +230,35 @@ void ref_state_save_left(struct state_save *save, uint64_t *initial, uint64_t *d
 	uint64_t blocks = save->nr_initial - save->initial_sent, staged = save->staged - save->taken;
 
 	*initial = blocks * BLOCK_RECORD + (save->stage == STAGE_HEAD ? head_bytes() : 0);
+	*initial += save->rearm_due ? REARM_RECORD : 0;
 	pthread_mutex_lock(&save->dev->lock);
 	*dirty = (save->dev->memory.nr_dirty - blocks) * BLOCK_RECORD;
 	pthread_mutex_unlock(&save->dev->lock);
 	*(save->staged_is_initial ? initial : dirty) += staged;
+}
+
+/*
+ * All blocks of the part are made dirty and the search begins with the first: so they come in order, and a write to
+ * one that is still to come changes nothing about that.
+ */
+bool ref_state_save_rearm(struct state_save *save)
+{
+	struct memory *memory = &save->dev->memory;
+	uint64_t initial, dirty, bytes;
+
+	ref_state_save_left(save, &initial, &dirty);
+	if (initial || save->stage != STAGE_BLOCKS)
+		return false;
+	save->nr_initial += !save->nr_initial;
+	save->initial_sent = 0;
+	save->next_block = 0;
+	save->nr_rearms++;
+	save->rearm_due = true;
+	bytes = save->nr_initial * MEMORY_BLOCK_BYTES;
+	pthread_mutex_lock(&save->dev->lock);
+	ref_memory_mark(memory, 0, bytes < memory->size ? bytes : memory->size);
+	pthread_mutex_unlock(&save->dev->lock);
+	return true;
 }
 
 uint64_t ref_state_save_stop_bytes(struct ref_device *dev, struct state_save *save)
@@ -226,5 +270,8 @@ uint64_t ref_state_save_stop_bytes(struct ref_device *dev, struct state_save *sa
 	if (save->stage == STAGE_END)
 		return save->staged - save->taken;
 	ref_state_save_left(save, &initial, &dirty);
+	pthread_mutex_lock(&dev->lock);
+	dirty += ref_memory_unsettled(&dev->memory) * BLOCK_RECORD;
+	pthread_mutex_unlock(&dev->lock);
 	return initial + dirty + device;
 }

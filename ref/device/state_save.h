@@ -7,6 +7,7 @@
 #ifndef REF_DEVICE_STATE_SAVE_H
 #define REF_DEVICE_STATE_SAVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,12 @@ size_t ref_state_save_read(struct state_save *save, void *buf, size_t size);
 
 /* What pre-copy has still to send, as of now: the initial part, and what is dirty beside it. */
 void ref_state_save_left(struct state_save *save, uint64_t *initial, uint64_t *dirty);
+
+/*
+ * Arms the initial part anew: its blocks, one at least, are sent once more, behind a record that says so. false: what
+ * was armed has not been read whole, so nothing was done. Before finish only.
+ */
+bool ref_state_save_rearm(struct state_save *save);
 
 /* Bytes that a stop now would leave to send; of a device that is not saving (save is NULL), all: an upper bound. */
 uint64_t ref_state_save_stop_bytes(struct ref_device *dev, struct state_save *save);

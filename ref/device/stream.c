@@ -116,7 +116,7 @@ static uint64_t write_batch(struct ref_device *dev, uint64_t nr, uint64_t now_ns
 		return PACE_NEVER;
 	}
 	nr = size / sizeof(struct refdev_record);
-	ref_engine_piece_begin(dev);
+	ref_engine_piece_begin(dev, ENGINE_PIECE_OWN);
 	for (uint64_t i = 0; i < nr; i++)
 		write_record((struct refdev_record *)(void *)ring + i, first + i, serial);
 	ref_engine_piece_end(dev);

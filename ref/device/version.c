@@ -26,6 +26,7 @@ static const struct part {
 	{ "stop_size", CLIENT_STOP_SIZE, REF_DEVICE_NO_MIGRATION },
 	{ "p2p", CLIENT_P2P, REF_DEVICE_NO_MIGRATION | REF_DEVICE_NO_P2P },
 	{ "data_socket", CLIENT_DATA_SOCKET, REF_DEVICE_NO_MIGRATION },
+	{ "reinit", CLIENT_REINIT, 0 },
 };
 
 /* A part is offered as `true`, or as an object that says so itself. */
@@ -43,7 +44,8 @@ static uint32_t common_parts(const struct ref_device_options *options, const jso
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (!(options->without & parts[i].switched_off) && is_offered(json_object_get(theirs, parts[i].key)))
 			common |= parts[i].bit;
-	return common;
+	/* Re-arming is told in the flags of precopy_info's replies, and nowhere else. */
+	return common & CLIENT_PRECOPY_INFO ? common : common & ~CLIENT_REINIT;
 }
 
 /* What a client says of itself must at least have the right type; no limit of a client's matters to this device. */
@@ -158,6 +160,8 @@ int ref_version(struct client *client, struct request *request, struct reply *re
 		ret = answer(client, reply, minor);
 	if (!ret)
 		ret = open_data_socket(client, reply);
+	if (!ret && client->extension & CLIENT_REINIT)
+		ref_migration_opt_in(client->dev);
 	client->greeted = !ret;
 	return ret;
 }

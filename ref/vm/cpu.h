@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The seam between the guest and what executes it. Today its vCPUs are threads that run a workload
- * (cpu_thread.c); vCPUs of KVM are another table. Calls come one at a time, except counters.
+ * (cpu_thread.c); vCPUs of KVM are another table. Calls come one at a time, except throttle and counters.
  */
 #ifndef REF_VM_CPU_H
 #define REF_VM_CPU_H
@@ -46,6 +46,8 @@ struct cpu_ops {
 	/* When it returns none executes, and none will before resume. */
 	void (*pause)(void *ctx);
 	void (*resume)(void *ctx);
+	/* The share of time in which they do not execute, 0 to 99. */
+	void (*throttle)(void *ctx, uint32_t percent);
 
 	/* Paused only. load: 0, or -EBADMSG with *e set. */
 	void (*check)(void *ctx);

@@ -37,6 +37,7 @@ struct vcpu {
 
 struct vcpus {
 	struct cpu_config config;
+	_Atomic uint32_t throttle_percent;
 	struct vcpu cpus[];
 };
 
@@ -52,12 +53,18 @@ static enum vcpu_order await_order(struct vcpu *v)
 	return v->order;
 }
 
-/* Lock held. One page, or a wait until there is something to do. */
+/* Lock held. One page, or a wait until there is something to do, or to be done again. */
 static void execute(struct vcpu *v)
 {
-	uint64_t now_ns = vm_thread_now_ns();
-	uint64_t due_ns = pace_due_ns(&v->pace, now_ns);
+	uint64_t now_ns = vm_thread_now_ns(), run_ns, due_ns;
 
+	pace_throttle(&v->pace, v->all->throttle_percent);
+	run_ns = pace_run_ns(&v->pace, now_ns);
+	if (run_ns > now_ns) {
+		vm_thread_cond_wait_until(&v->ordered, &v->lock, run_ns);
+		return;
+	}
+	due_ns = pace_due_ns(&v->pace, now_ns);
 	if (now_ns >= v->next_tick_ns) {
 		v->all->config.tick(v->all->config.tick_ctx, v->index, now_ns);
 		v->next_tick_ns = now_ns + TICK_NS;
@@ -106,6 +113,13 @@ static void threads_resume(void *ctx)
 
 	for (uint32_t i = 0; i < all->config.nr; i++)
 		give_order(&all->cpus[i], VCPU_RUN);
+}
+
+static void threads_throttle(void *ctx, uint32_t percent)
+{
+	struct vcpus *all = ctx;
+
+	all->throttle_percent = percent;
 }
 
 static void threads_stop(void *ctx)
@@ -249,6 +263,7 @@ const struct cpu_ops cpu_thread_ops = {
 	.boot = threads_boot,
 	.pause = threads_pause,
 	.resume = threads_resume,
+	.throttle = threads_throttle,
 	.check = threads_check,
 	.save = threads_save,
 	.load = threads_load,

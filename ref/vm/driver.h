@@ -9,6 +9,7 @@
 
 #include "ref/vm/blob.h"
 #include "ref/vm/integrity.h"
+#include "ref/vm/peers.h"
 
 #include <godwit/device.h>
 #include <stdint.h>
@@ -22,11 +23,13 @@ struct driver_env {
 	uint8_t *area; /* DRIVER_AREA_BYTES, zeros in a guest that starts */
 	uint64_t seed;
 	struct integrity *integrity;
+	const struct peer_window *peer; /* another device's memory, this one's alone to write to; NULL: none */
 };
 
 struct driver_counters {
 	uint64_t operations;
 	uint64_t stamps;
+	uint64_t peer_writes; /* found in the peer's memory, whole */
 };
 
 struct driver_ops {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The driver of the reference device: its two halves put together. */
+/* The driver of the reference device: its three parts put together. */
 #include "ref/vm/driver_ref.h"
 
 #include "ref/vm/vm_error.h"
@@ -58,6 +58,7 @@ static int ref_start(void *ctx, struct gw_error *e)
 		return ret;
 	driver_ref_operations_start(ref);
 	driver_ref_stream_start(ref);
+	driver_ref_peer_start(ref);
 	if (ref->registers.error.code)
 		return vm_error_set(e, ref->registers.error.code, ref->id, "%s", ref->registers.error.what);
 	if (ref->operations.memory_bytes < DRIVER_REF_MIN_MEMORY_BYTES)
@@ -75,6 +76,7 @@ static void ref_tick(void *ctx, uint64_t now_ns)
 	interrupts_collect(&ref->interrupts);
 	driver_ref_stream_tick(ref);
 	driver_ref_operations_tick(ref, now_ns);
+	driver_ref_peer_tick(ref, now_ns);
 	if (!ref->registers.error.code)
 		return;
 	ref->gave_up = 1;
@@ -94,6 +96,7 @@ static void ref_save(void *ctx, struct blob_out *out)
 	interrupts_save(&ref->interrupts, out);
 	driver_ref_operations_save(ref, out);
 	driver_ref_stream_save(ref, out);
+	driver_ref_peer_save(ref, out);
 }
 
 static int ref_load(void *ctx, struct blob_in *in)
@@ -105,7 +108,9 @@ static int ref_load(void *ctx, struct blob_in *in)
 	ret = interrupts_load(&ref->interrupts, in);
 	if (!ret)
 		ret = driver_ref_operations_load(ref, in);
-	return ret ? ret : driver_ref_stream_load(ref, in);
+	if (!ret)
+		ret = driver_ref_stream_load(ref, in);
+	return ret ? ret : driver_ref_peer_load(ref, in);
 }
 
 static void ref_counters(const void *ctx, struct driver_counters *counters)
@@ -114,6 +119,7 @@ static void ref_counters(const void *ctx, struct driver_counters *counters)
 
 	counters->operations = atomic_load_explicit(&ref->operations.nr_ended, memory_order_relaxed);
 	counters->stamps = atomic_load_explicit(&ref->stream.nr_taken, memory_order_relaxed);
+	counters->peer_writes = atomic_load_explicit(&ref->peer.nr_checked, memory_order_relaxed);
 }
 
 const struct driver_ops driver_ref_ops = {

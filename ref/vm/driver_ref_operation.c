@@ -119,9 +119,13 @@ static const struct step_kind kinds[NR_STEPS] = {
 	[STEP_SUM_COPIED] = { REFDEV_OP_CHECKSUM, 1, NULL, look_at_sum },
 };
 
+/* Where devices have peers this one is a peer too, and its window is for another to write to. */
 void driver_ref_operations_start(struct driver_ref *ref)
 {
-	ref->operations.memory_bytes = mmio_get_u64(&ref->registers, REFDEV_REG_MEMORY_SIZE);
+	uint64_t bytes = mmio_get_u64(&ref->registers, REFDEV_REG_MEMORY_SIZE);
+	uint64_t window = ref->env.peer ? REFDEV_WINDOW_BYTES : 0;
+
+	ref->operations.memory_bytes = bytes > window ? bytes - window : 0;
 	mmio_put_u64(&ref->registers, REFDEV_REG_OP_RATE, BYTES_PER_S);
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define STATE_MAGIC   0x6d767767u /* "gwvm" */
-#define STATE_VERSION 2           /* 2: the vCPUs' state has fill */
+#define STATE_VERSION 3           /* 2: the vCPUs' state has fill; 3: peers */
 
 /* On the vCPU: its own devices only, so a driver is never called by two. */
 static void tick(void *ctx, uint32_t cpu, uint64_t now_ns)
@@ -32,6 +32,7 @@ static int open_driver(struct guest *guest, const struct guest_config *config, u
 		.area = config->memory->hva + at,
 		.seed = page_pattern_mix(config->seed + index + 1),
 		.integrity = &guest->integrity,
+		.peer = peers_next(config->peers, index),
 	};
 	int ret = driver ? driver->open(&device->driver_ctx, &env, e) : 0;
 
@@ -68,6 +69,7 @@ int guest_open(struct guest *guest, const struct guest_config *config, struct gw
 		.cpu_ops = &cpu_thread_ops,
 		.nr_vcpus = config->nr_vcpus,
 		.nr_devices = config->nr_devices,
+		.has_peers = config->peers && config->peers->nr,
 	};
 	pthread_mutex_init(&guest->lock, NULL);
 	integrity_init(&guest->integrity);
@@ -133,6 +135,12 @@ void guest_resume(struct guest *guest)
 	pthread_mutex_unlock(&guest->lock);
 }
 
+void guest_throttle(struct guest *guest, uint32_t percent)
+{
+	guest->throttle_percent = percent;
+	guest->cpu_ops->throttle(guest->cpus, percent);
+}
+
 void guest_check(struct guest *guest)
 {
 	int ran;
@@ -172,6 +180,7 @@ static void encode(struct guest *guest, struct blob_out *out)
 	blob_put_u32(out, STATE_VERSION);
 	blob_put_u64(out, guest->memory->size_bytes);
 	blob_put_u32(out, guest->nr_devices);
+	blob_put_u32(out, guest->has_peers);
 	integrity_save(&guest->integrity, out);
 	guest->cpu_ops->save(guest->cpus, out);
 	for (uint32_t i = 0; i < guest->nr_devices; i++)
@@ -197,6 +206,7 @@ static int load_head(struct guest *guest, struct blob_in *in, struct gw_error *e
 	uint32_t version = blob_get_u32(in);
 	uint64_t memory_bytes = blob_get_u64(in);
 	uint32_t nr_devices = blob_get_u32(in);
+	uint32_t has_peers = blob_get_u32(in);
 
 	if (in->bad || magic != STATE_MAGIC)
 		return vm_error_set(e, -EBADMSG, "guest", "what came is not the state of a reference VM");
@@ -207,6 +217,9 @@ static int load_head(struct guest *guest, struct blob_in *in, struct gw_error *e
 		return vm_error_set(e, -EBADMSG, "guest", "it has %llu MiB and %u devices, this VM %llu MiB and %u",
 				    (unsigned long long)(memory_bytes >> 20), nr_devices,
 				    (unsigned long long)(guest->memory->size_bytes >> 20), guest->nr_devices);
+	if (has_peers != guest->has_peers)
+		return vm_error_set(e, -EBADMSG, "guest", "its devices %s to each other, those of this VM %s (--p2p)",
+				    has_peers ? "write" : "do not write", guest->has_peers ? "do" : "do not");
 	return 0;
 }
 
@@ -259,13 +272,14 @@ static void add_driver_counters(const struct guest *guest, struct guest_counters
 {
 	for (uint32_t i = 0; i < guest->nr_devices; i++) {
 		const struct guest_device *device = &guest->devices[i];
-		struct driver_counters of_driver;
+		struct driver_counters of_driver = { 0 };
 
 		if (!device->driver)
 			continue;
 		device->driver->counters(device->driver_ctx, &of_driver);
 		counters->operations += of_driver.operations;
 		counters->stamps += of_driver.stamps;
+		counters->peer_writes += of_driver.peer_writes;
 	}
 }
 
@@ -273,7 +287,9 @@ void guest_get_counters(struct guest *guest, struct guest_counters *counters)
 {
 	struct cpu_counters cpus;
 
-	*counters = (struct guest_counters){ .nr_vcpus = guest->nr_vcpus, .running = guest->running };
+	*counters = (struct guest_counters){ .nr_vcpus = guest->nr_vcpus,
+					     .running = guest->running,
+					     .throttle_percent = guest->throttle_percent };
 	counters->errors = integrity_get(&guest->integrity, counters->first_error);
 	guest->cpu_ops->counters(guest->cpus, &cpus);
 	counters->pages_written = cpus.pages_written;

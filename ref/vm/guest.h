@@ -3,7 +3,7 @@
  * The guest: vCPUs, and drivers for the VM's devices, over RAM. Between its pause and its resume it stands still,
  * and its state, a blob of some kilobytes, tells what every page of RAM and every device must hold.
  *
- * Paused at first. pause, resume, save, load, check and close take turns by a lock; counters any time.
+ * Paused at first. pause, resume, save, load, check and close take turns by a lock; throttle and counters any time.
  */
 #ifndef REF_VM_GUEST_H
 #define REF_VM_GUEST_H
@@ -11,6 +11,7 @@
 #include "ref/vm/cpu.h"
 #include "ref/vm/driver.h"
 #include "ref/vm/guest_memory.h"
+#include "ref/vm/peers.h"
 
 #include <stdatomic.h>
 
@@ -25,6 +26,7 @@ struct guest_config {
 	struct gw_device *const *devices;
 	const struct gw_device_info *infos; /* of the devices */
 	uint32_t nr_devices;
+	const struct peers *peers; /* of the devices; may be empty, or NULL */
 	uint32_t nr_vcpus;
 	uint64_t dirty_bytes_per_s;
 	uint64_t seed;
@@ -39,8 +41,10 @@ struct guest {
 	void *cpus;
 	uint32_t nr_vcpus;
 	uint32_t nr_devices;
+	uint32_t has_peers; /* 0 or 1: its drivers let devices write to each other */
 	struct guest_device devices[GW_MAX_DEVICES];
 	_Atomic int running;
+	_Atomic uint32_t throttle_percent;
 };
 
 struct guest_counters {
@@ -52,6 +56,8 @@ struct guest_counters {
 	uint64_t pages_checked;
 	uint64_t operations;
 	uint64_t stamps;
+	uint64_t peer_writes;
+	uint32_t throttle_percent;
 };
 
 /* Devices are open and mapped. On failure nothing is left. */
@@ -63,6 +69,9 @@ int guest_boot(struct guest *guest, struct gw_error *e);
 
 void guest_pause(struct guest *guest);
 void guest_resume(struct guest *guest);
+
+/* 0 to 99: the share of time in which its vCPUs do not execute; while it is paused too, and then it holds later. */
+void guest_throttle(struct guest *guest, uint32_t percent);
 
 /* Looks at everything the guest knows, paused meanwhile; it runs afterwards if it ran before. */
 void guest_check(struct guest *guest);

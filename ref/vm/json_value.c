@@ -15,6 +15,14 @@ void json_value_ms(json_t *object, const char *key, uint64_t ns)
 	json_object_set_new(object, key, json_real((double)((ns + 500) / 1000) / 1000.0));
 }
 
+void json_value_ms_or_null(json_t *object, const char *key, uint64_t ns)
+{
+	if (ns == UINT64_MAX)
+		json_object_set_new(object, key, json_null());
+	else
+		json_value_ms(object, key, ns);
+}
+
 void json_value_known_count(json_t *object, const char *key, uint64_t count)
 {
 	if (count)

@@ -13,6 +13,9 @@
 void json_value_count(json_t *object, const char *key, uint64_t count);
 void json_value_ms(json_t *object, const char *key, uint64_t ns);
 
+/* The same, but UINT64_MAX means "not known" and becomes null. */
+void json_value_ms_or_null(json_t *object, const char *key, uint64_t ns);
+
 /* The same, but 0 means "not measured" and is left out. */
 void json_value_known_count(json_t *object, const char *key, uint64_t count);
 void json_value_known_ms(json_t *object, const char *key, uint64_t ns);

@@ -10,14 +10,34 @@
 
 #define MAX_MS 1e12 /* thirty years, and no overflow in nanoseconds */
 
-static int take_downtime(struct gw_limits *limits, const json_t *value)
+static int take_ms(uint64_t *limit_ns, const json_t *value)
 {
 	double ms = json_number_value(value);
 
 	if (!json_is_number(value) || ms < 0 || ms > MAX_MS)
 		return -EINVAL;
-	limits->downtime_ns = (uint64_t)(ms * (double)NS_PER_MS);
+	*limit_ns = (uint64_t)(ms * (double)NS_PER_MS);
 	return 0;
+}
+
+static int take_downtime(struct gw_limits *limits, const json_t *value)
+{
+	return take_ms(&limits->downtime_ns, value);
+}
+
+static int take_max_time(struct gw_limits *limits, const json_t *value)
+{
+	return take_ms(&limits->precopy_ns, value);
+}
+
+/* 0 is not "the default" here but what it says. */
+static int take_reconnect(struct gw_limits *limits, const json_t *value)
+{
+	int ret = take_ms(&limits->reconnect_ns, value);
+
+	if (!ret && !limits->reconnect_ns)
+		limits->flags |= GW_NO_RECONNECT;
+	return ret;
 }
 
 static int take_bandwidth(struct gw_limits *limits, const json_t *value)
@@ -64,6 +84,45 @@ static int take_verify(struct gw_limits *limits, const json_t *value)
 	return take_flag(limits, value, GW_VERIFY);
 }
 
+/* The index of a word in a list ended by NULL; -EINVAL if it is not there. */
+static int find_word(const char *const *words, const json_t *value)
+{
+	const char *word = json_string_value(value);
+
+	for (int i = 0; word && words[i]; i++)
+		if (!strcmp(words[i], word))
+			return i;
+	return -EINVAL;
+}
+
+static int take_no_converge(struct gw_limits *limits, const json_t *value)
+{
+	int found = find_word(limits_json_no_converge, value);
+
+	if (found < 0)
+		return found;
+	limits->no_converge = (uint32_t)found;
+	return 0;
+}
+
+static int take_dry_run(struct gw_limits *limits, const json_t *value)
+{
+	static const char *const words[] = { "compare", "precopy", NULL };
+	int found = find_word(words, value);
+
+	if (found < 0)
+		return found;
+	limits->flags |= found ? GW_REHEARSE : GW_DRY_RUN;
+	return 0;
+}
+
+const char *const limits_json_no_converge[] = {
+	[GW_NO_CONVERGE_WAIT] = "wait",
+	[GW_NO_CONVERGE_THROTTLE] = "throttle",
+	[GW_NO_CONVERGE_CANCEL] = "cancel",
+	NULL,
+};
+
 static const struct limit_key {
 	const char *key;
 	int (*take)(struct gw_limits *limits, const json_t *value);
@@ -73,6 +132,10 @@ static const struct limit_key {
 	{ "bandwidth_bytes_per_s", take_bandwidth, "a whole number" },
 	{ "channels", take_channels, "a whole number up to 32" },
 	{ "max_rounds", take_rounds, "a whole number" },
+	{ "max_time_ms", take_max_time, "a number of milliseconds" },
+	{ "reconnect_ms", take_reconnect, "a number of milliseconds" },
+	{ "no_converge", take_no_converge, "\"wait\", \"throttle\" or \"cancel\"" },
+	{ "dry_run", take_dry_run, "\"compare\" or \"precopy\"" },
 	{ "allow_no_p2p", take_no_p2p, "true or false" },
 	{ "verify", take_verify, "true or false" },
 };

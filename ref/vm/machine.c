@@ -2,6 +2,7 @@
 /* The VM as godwit sees it. */
 #include "ref/vm/machine.h"
 
+#include "ref/vm/pace.h"
 #include "ref/vm/vm_error.h"
 
 #include <errno.h>
@@ -20,6 +21,16 @@ static int resume_vm(void *ctx, struct gw_error *e)
 	struct machine *machine = ctx;
 
 	guest_resume(&machine->guest);
+	return 0;
+}
+
+static int throttle_vm(void *ctx, uint32_t percent, struct gw_error *e)
+{
+	struct machine *machine = ctx;
+
+	if (percent > PACE_MAX_THROTTLE)
+		return vm_error_set(e, -EINVAL, "guest", "%u percent of the time to stand still is too much", percent);
+	guest_throttle(&machine->guest, percent);
 	return 0;
 }
 
@@ -67,6 +78,7 @@ static const struct gw_vm_ops ops = {
 	.dirty_stop = stop_log,
 	.state_save = save_state,
 	.state_load = load_state,
+	.throttle = throttle_vm,
 };
 
 static int open_device(struct machine *machine, const struct ref_vm_options *options, uint32_t index,
@@ -95,6 +107,7 @@ static int open_guest(struct machine *machine, const struct ref_vm_options *opti
 		.devices = machine->devices,
 		.infos = machine->infos,
 		.nr_devices = options->nr_devices,
+		.peers = &machine->peers,
 		.nr_vcpus = options->nr_vcpus,
 		.dirty_bytes_per_s = options->dirty_bytes_per_s,
 		.seed = options->seed,
@@ -126,6 +139,8 @@ int machine_open(struct machine *machine, const struct ref_vm_options *options, 
 					 options->log_mode, e);
 	for (uint32_t i = 0; !ret && i < options->nr_devices; i++)
 		ret = open_device(machine, options, i, e);
+	if (!ret && options->p2p)
+		ret = peers_open(&machine->peers, machine->devices, options->nr_devices, e);
 	if (!ret)
 		ret = open_guest(machine, options, e);
 	if (ret)
@@ -138,6 +153,7 @@ void machine_close(struct machine *machine)
 	guest_close(&machine->guest);
 	while (machine->vm.nr_devices)
 		gw_device_close(machine->devices[--machine->vm.nr_devices]);
+	peers_close(&machine->peers);
 	gw_process_log_free(machine->log);
 	guest_memory_close(&machine->memory);
 	machine->log = NULL;

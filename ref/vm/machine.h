@@ -7,6 +7,7 @@
 #define REF_VM_MACHINE_H
 
 #include "ref/vm/guest.h"
+#include "ref/vm/peers.h"
 #include "ref/vm/ref_vm.h"
 
 struct machine {
@@ -15,6 +16,7 @@ struct machine {
 	struct gw_process_log *log;
 	struct gw_device *devices[GW_MAX_DEVICES];
 	struct gw_device_info infos[GW_MAX_DEVICES];
+	struct peers peers;
 	struct gw_vm vm; /* for gw_source_new and gw_destination_new */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The pace of a vCPU's writes. */
+/* The pace of a vCPU. */
 #include "ref/vm/pace.h"
 
 #include "ref/vm/vm_thread.h"
@@ -16,6 +16,39 @@ void pace_begin(struct pace *pace, uint64_t now_ns)
 {
 	pace->begin_ns = now_ns;
 	pace->spent_bytes = 0;
+	pace->stands_until_ns = 0;
+}
+
+void pace_throttle(struct pace *pace, uint32_t percent)
+{
+	pace->throttle_percent = percent > PACE_MAX_THROTTLE ? PACE_MAX_THROTTLE : percent;
+}
+
+/* It may have stood longer than it had to, a host being busy: its time to run begins now all the same. */
+static void end_stand(struct pace *pace, uint64_t now_ns)
+{
+	pace->period_ns = now_ns;
+	pace->begin_ns += now_ns - pace->stands_since_ns;
+	pace->stands_until_ns = 0;
+}
+
+uint64_t pace_run_ns(struct pace *pace, uint64_t now_ns)
+{
+	uint64_t runs_ns = PACE_PERIOD_NS / 100 * (100 - pace->throttle_percent);
+
+	if (pace->stands_until_ns && (!pace->throttle_percent || now_ns >= pace->stands_until_ns))
+		end_stand(pace, now_ns);
+	if (pace->stands_until_ns)
+		return pace->stands_until_ns;
+	if (!pace->throttle_percent)
+		return now_ns;
+	if (now_ns - pace->period_ns >= PACE_PERIOD_NS)
+		pace->period_ns = now_ns; /* it stood still for reasons of its own */
+	if (now_ns - pace->period_ns < runs_ns)
+		return now_ns;
+	pace->stands_since_ns = now_ns;
+	pace->stands_until_ns = pace->period_ns + PACE_PERIOD_NS;
+	return pace->stands_until_ns;
 }
 
 static uint64_t spent_ns(const struct pace *pace)

@@ -2,6 +2,7 @@
 /* Progress as the JSON of doc/json.md. */
 #include "ref/vm/progress_json.h"
 
+#include "ref/vm/downtime_json.h"
 #include "ref/vm/json_value.h"
 
 static json_t *device_json(const struct gw_device_progress *device)
@@ -38,8 +39,10 @@ json_t *progress_json(const struct gw_progress *progress)
 	json_object_set_new(object, "ram", ram_json(progress));
 	json_value_count(object, "rate_bytes_per_s", progress->bytes_per_s);
 	json_value_count(object, "dirty_bytes_per_s", progress->dirty_bytes_per_s);
-	json_value_known_ms(object, "expected_downtime_ms", progress->expected_downtime_ns);
+	downtime_json_predicted(object, &progress->predicted);
 	json_value_known_ms(object, "downtime_limit_ms", progress->downtime_limit_ns);
+	json_value_count(object, "throttle_percent", progress->throttle_percent);
+	json_value_count(object, "reconnects", progress->nr_reconnects);
 	for (uint32_t i = 0; i < progress->nr_devices; i++)
 		json_array_append_new(devices, device_json(&progress->devices[i]));
 	json_object_set_new(object, "devices", devices);

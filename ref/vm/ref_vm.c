@@ -52,7 +52,7 @@ static int begin(struct machine *machine, struct vm_migration *migration, const 
 	int ret;
 
 	if (options->incoming_uri)
-		return vm_migration_listen(migration, options->incoming_uri, &limits, e);
+		return vm_migration_listen(migration, options->incoming_uri, &limits, options->arbiter_uri, e);
 	ret = guest_boot(&machine->guest, e);
 	if (!ret)
 		guest_resume(&machine->guest);

@@ -36,8 +36,10 @@ struct ref_vm_options {
 	uint64_t device_window_bytes;            /* gw_limits.device_window_bytes of an incoming migration */
 	const char *device_uris[GW_MAX_DEVICES]; /* get the ids dev0, dev1, ... */
 	const char *incoming_uri;                /* NULL: a guest starts here; else one is awaited */
+	const char *arbiter_uri;                 /* of an incoming migration; NULL: none */
 	const char *control_path;                /* NULL: no control socket */
 	int log_mode;                            /* GW_PROCESS_LOG_* */
+	int p2p;                                 /* devices write to each other's memory all the time */
 
 	/* May be NULL. Called once, when the guest runs (uri NULL) or the VM listens for one. */
 	void (*ready)(void *ctx, const char *incoming_uri);

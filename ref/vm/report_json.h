@@ -9,4 +9,7 @@
 /* dirty_log: the name of the log this VM uses; NULL: the guest's writes were not tracked here. */
 json_t *report_json(const struct gw_report *report, const char *dirty_log);
 
+/* How the guest changed hands, its "handover" alone. */
+json_t *report_json_handover(const struct gw_handover *handover);
+
 #endif

@@ -14,4 +14,7 @@ json_t *status_json_guest(struct machine *machine);
 /* Adds all keys of "status" to answer. */
 void status_json(json_t *answer, struct machine *machine, const struct vm_migration *migration);
 
+/* "state", and "last_migration" if one has ended. */
+void status_json_state(json_t *answer, const struct vm_migration *migration);
+
 #endif

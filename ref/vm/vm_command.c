@@ -19,13 +19,16 @@ static int run_status(const struct vm_context *vm, const json_t *request, json_t
 static int run_migrate(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
 {
 	const char *uri = json_string_value(json_object_get(request, "uri"));
+	const json_t *arbiter = json_object_get(request, "arbiter");
 	struct gw_limits limits;
 	int ret;
 
 	if (!uri)
 		return vm_error_set(e, -EINVAL, "migrate", "needs the destination's \"uri\"");
+	if (arbiter && !json_is_string(arbiter))
+		return vm_error_set(e, -EINVAL, "arbiter", "must be a URI: file:DIR");
 	ret = limits_json(json_object_get(request, "limits"), &limits, e);
-	return ret ? ret : vm_migration_start(vm->migration, uri, &limits, e);
+	return ret ? ret : vm_migration_start(vm->migration, uri, &limits, json_string_value(arbiter), e);
 }
 
 static int run_watch(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
@@ -56,26 +59,47 @@ static int run_check(const struct vm_context *vm, const json_t *request, json_t 
 	return 0;
 }
 
-static int check_other_side(const json_t *request, struct gw_error *e)
+/* Whoever decides has to know what it costs if it is wrong. An arbiter that answers decides without anyone. */
+static int check_meant(const struct vm_context *vm, const json_t *request, const char *cost, struct gw_error *e)
 {
-	if (json_is_true(json_object_get(request, "other_side_stopped")))
-		return 0;
-	return vm_error_set(e, -EPERM, "",
-			    "only with \"other_side_stopped\": true, once someone has made sure that it is");
+	int ret = vm_migration_check_undecided(vm->migration, e);
+
+	if (ret || json_is_true(json_object_get(request, "other_side_stopped")))
+		return ret;
+	if (vm->migration->report.handover.arbiter)
+		return vm_error_set(e, -EPERM, "arbiter",
+				    "it has not said yet who has the guest, and is asked every few seconds: once it "
+				    "answers, nothing is left to decide. Without it: %s (--other-side-stopped)",
+				    cost);
+	return vm_error_set(e, -EPERM, "", "%s (--other-side-stopped)", cost);
+}
+
+/* Where the guest is now; the state says it. */
+static int decided(const struct vm_context *vm, json_t *answer, int ret)
+{
+	if (!ret)
+		status_json_state(answer, vm->migration);
+	return ret;
 }
 
 static int run_resume(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
 {
-	int ret = check_other_side(request, e);
+	static const char cost[] = "this runs the guest here; if the other side runs it too, there are two of it that "
+				   "both write to its disks "
+				   "and answer on its network. Stop it for good there, then say so";
+	int ret = check_meant(vm, request, cost, e);
 
-	return ret ? ret : vm_migration_take(vm->migration, e);
+	return ret ? ret : decided(vm, answer, vm_migration_take(vm->migration, e));
 }
 
 static int run_discard(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
 {
-	int ret = check_other_side(request, e);
+	static const char cost[] =
+		"this gives the guest up here; if the other side does not run it, it is lost. Make sure "
+		"of that, then say so";
+	int ret = check_meant(vm, request, cost, e);
 
-	return ret ? ret : vm_migration_give_up(vm->migration, e);
+	return ret ? ret : decided(vm, answer, vm_migration_give_up(vm->migration, e));
 }
 
 static int run_quit(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)

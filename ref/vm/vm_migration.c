@@ -3,14 +3,14 @@
 #include "ref/vm/vm_migration.h"
 
 #include "ref/vm/vm_error.h"
-#include "ref/vm/vm_thread.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-#define PROGRESS_MS 100
+#define TICK_NS        20000000 /* what the end of a migration may go unnoticed */
+#define PROGRESS_TICKS 5
 
 const char *vm_state_name(enum vm_state state)
 {
@@ -35,110 +35,106 @@ static const enum vm_state destination_ends[] = {
 	[GW_OWNER_UNKNOWN] = VM_OWNER_UNKNOWN,
 };
 
+static int set_timer(const struct vm_migration *migration, long tick_ns)
+{
+	struct itimerspec timer = { .it_value = { .tv_nsec = tick_ns }, .it_interval = { .tv_nsec = tick_ns } };
+
+	return timerfd_settime(migration->event_fd, 0, &timer, NULL);
+}
+
 int vm_migration_init(struct vm_migration *migration, const struct gw_vm *vm, struct gw_error *e)
 {
-	*migration = (struct vm_migration){ .vm = vm, .event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	*migration = (struct vm_migration){ .vm = vm };
+	migration->event_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (migration->event_fd < 0)
-		return vm_error_set(e, -errno, "", "no eventfd to be had: %s", strerror(errno));
+		return vm_error_set(e, -errno, "", "no timer to be had: %s", strerror(errno));
 	return 0;
 }
 
-static int wait_for_end(const struct vm_migration *migration, int timeout_ms)
-{
-	return migration->source ? gw_source_wait(migration->source, timeout_ms)
-				 : gw_destination_wait(migration->destination, timeout_ms);
-}
-
-static void *waiter_main(void *arg)
-{
-	const struct vm_migration *migration = arg;
-
-	while (wait_for_end(migration, PROGRESS_MS))
-		eventfd_write(migration->event_fd, 1);
-	eventfd_write(migration->event_fd, 1);
-	return NULL;
-}
-
-static int start_waiter(struct vm_migration *migration, struct gw_error *e)
-{
-	int ret = vm_thread_start(&migration->waiter, "migration", waiter_main, migration);
-
-	if (ret)
-		return vm_error_set(e, ret, "", "no thread to be had: %s", strerror(-ret));
-	migration->waiting = 1;
-	return 0;
-}
-
-/* The waiter ends by itself once there is an outcome. */
-static void join_waiter(struct vm_migration *migration)
-{
-	if (migration->waiting)
-		pthread_join(migration->waiter, NULL);
-	migration->waiting = 0;
-}
-
-static void free_both(struct vm_migration *migration)
+/* The arbiter last: it outlives whoever borrows it. */
+static void free_all(struct vm_migration *migration)
 {
 	gw_source_free(migration->source);
 	gw_destination_free(migration->destination);
+	gw_arbiter_close(migration->arbiter);
 	migration->source = NULL;
 	migration->destination = NULL;
+	migration->arbiter = NULL;
 }
 
 void vm_migration_fini(struct vm_migration *migration)
 {
-	if (migration->waiting && migration->source)
-		gw_source_cancel(migration->source);
-	if (migration->waiting && migration->destination)
-		gw_destination_cancel(migration->destination);
-	join_waiter(migration);
-	free_both(migration);
+	free_all(migration);
 	if (migration->event_fd >= 0)
 		close(migration->event_fd);
 	migration->event_fd = -1;
 }
 
-int vm_migration_listen(struct vm_migration *migration, const char *uri, const struct gw_limits *limits,
-			struct gw_error *e)
+static int open_arbiter(struct vm_migration *migration, struct gw_limits *limits, const char *uri, struct gw_error *e)
 {
-	int ret = gw_destination_new(&migration->destination, migration->vm, limits, e);
+	int ret = uri ? gw_arbiter_open(&migration->arbiter, uri, e) : 0;
 
-	if (!ret)
-		ret = gw_destination_start(migration->destination, uri, e);
-	if (!ret)
-		ret = start_waiter(migration, e);
-	if (ret)
-		free_both(migration);
-	else
-		migration->state = VM_INCOMING;
+	limits->arbiter = migration->arbiter;
 	return ret;
 }
 
-int vm_migration_start(struct vm_migration *migration, const char *uri, const struct gw_limits *limits,
-		       struct gw_error *e)
+/* An arbiter that cannot be used is better known now than when a source comes. */
+static int listen_at(struct vm_migration *migration, const char *uri, const struct gw_limits *limits,
+		     struct gw_error *e)
 {
+	int ret = migration->arbiter ? gw_arbiter_check(migration->arbiter, e) : 0;
+
+	if (!ret)
+		ret = gw_destination_new(&migration->destination, migration->vm, limits, e);
+	return ret ? ret : gw_destination_start(migration->destination, uri, e);
+}
+
+int vm_migration_listen(struct vm_migration *migration, const char *uri, const struct gw_limits *limits,
+			const char *arbiter_uri, struct gw_error *e)
+{
+	struct gw_limits mine = *limits;
+	int ret = open_arbiter(migration, &mine, arbiter_uri, e);
+
+	if (!ret)
+		ret = listen_at(migration, uri, &mine, e);
+	if (ret) {
+		free_all(migration);
+		return ret;
+	}
+	migration->state = VM_INCOMING;
+	set_timer(migration, TICK_NS);
+	return 0;
+}
+
+int vm_migration_start(struct vm_migration *migration, const char *uri, const struct gw_limits *limits,
+		       const char *arbiter_uri, struct gw_error *e)
+{
+	struct gw_limits mine = *limits;
 	int ret;
 
 	if (migration->state != VM_RUNNING)
 		return vm_error_set(e, -EBUSY, "", "only a running guest can migrate, this VM is \"%s\"",
 				    vm_state_name(vm_migration_state(migration)));
-	ret = gw_source_new(&migration->source, migration->vm, limits, e);
+	free_all(migration); /* what brought the guest here */
+	ret = open_arbiter(migration, &mine, arbiter_uri, e);
+	if (!ret)
+		ret = gw_source_new(&migration->source, migration->vm, &mine, e);
 	if (!ret)
 		ret = gw_source_start(migration->source, uri, e);
-	if (!ret)
-		ret = start_waiter(migration, e);
-	if (ret)
-		free_both(migration);
-	else
-		migration->state = VM_MIGRATING;
-	return ret;
+	if (ret) {
+		free_all(migration);
+		return ret;
+	}
+	migration->state = VM_MIGRATING;
+	set_timer(migration, TICK_NS);
+	return 0;
 }
 
 int vm_migration_cancel(struct vm_migration *migration, struct gw_error *e)
 {
 	int ret;
 
-	if (!migration->waiting)
+	if (migration->state != VM_MIGRATING && migration->state != VM_INCOMING)
 		return vm_error_set(e, -ENOENT, "", "no migration is on");
 	ret = migration->source ? gw_source_cancel(migration->source) : gw_destination_cancel(migration->destination);
 	if (ret == -EALREADY)
@@ -146,59 +142,109 @@ int vm_migration_cancel(struct vm_migration *migration, struct gw_error *e)
 	return ret ? vm_error_set(e, ret, "", "it cannot be cancelled: %s", strerror(-ret)) : 0;
 }
 
-/* An undecided migration is kept: it is the library that takes the guest back or over. */
+/* An undecided migration is kept: it is the library that asks the arbiter, takes the guest back or over. */
 static void note_end(struct vm_migration *migration)
 {
 	const enum vm_state *ends = migration->source ? source_ends : destination_ends;
 
+	migration->side = migration->source ? GW_SIDE_SOURCE : GW_SIDE_DESTINATION;
 	migration->report = *(migration->source ? gw_source_report(migration->source)
 						: gw_destination_report(migration->destination));
 	migration->state = ends[migration->report.outcome];
-	if (migration->state != VM_OWNER_UNKNOWN)
-		free_both(migration);
+	if (migration->state == VM_OWNER_UNKNOWN)
+		return;
+	set_timer(migration, 0);
+	if (migration->source)
+		free_all(migration);
+}
+
+/* What the library says, against what this VM knows. */
+static bool has_news(const struct vm_migration *migration)
+{
+	struct gw_progress progress;
+
+	vm_migration_progress(migration, &progress);
+	if (migration->state == VM_OWNER_UNKNOWN)
+		return progress.outcome != GW_OWNER_UNKNOWN;
+	return progress.outcome != GW_OUTCOME_NONE;
 }
 
 enum vm_migration_news vm_migration_poll(struct vm_migration *migration)
 {
-	eventfd_t count;
+	uint64_t ticks;
 
-	if (eventfd_read(migration->event_fd, &count) || !migration->waiting)
+	if (read(migration->event_fd, &ticks, sizeof(ticks)) != sizeof(ticks))
 		return VM_NEWS_NONE;
-	if (wait_for_end(migration, 0))
-		return vm_migration_state(migration) == VM_INCOMING ? VM_NEWS_NONE : VM_NEWS_PROGRESS;
-	join_waiter(migration);
-	note_end(migration);
-	return VM_NEWS_ENDED;
+	if (has_news(migration)) {
+		note_end(migration);
+		return VM_NEWS_ENDED;
+	}
+	migration->ticks += ticks;
+	if (migration->ticks < PROGRESS_TICKS)
+		return VM_NEWS_NONE;
+	migration->ticks = 0;
+	switch (vm_migration_state(migration)) {
+	case VM_MIGRATING:
+	case VM_RECEIVING:
+		return VM_NEWS_PROGRESS;
+	default:
+		return VM_NEWS_NONE;
+	}
 }
 
-static int check_undecided(const struct vm_migration *migration, struct gw_error *e)
+static const char *claimant(const struct gw_handover *handover)
 {
+	return handover->claimed_by == GW_SIDE_SOURCE ? "source" : "destination";
+}
+
+int vm_migration_check_undecided(const struct vm_migration *migration, struct gw_error *e)
+{
+	const struct gw_handover *handover = &migration->report.handover;
+	const char *state = vm_state_name(vm_migration_state(migration));
+
 	if (migration->state == VM_OWNER_UNKNOWN)
 		return 0;
-	return vm_error_set(e, -EPROTO, "", "there is nothing to decide, this VM is \"%s\"",
-			    vm_state_name(vm_migration_state(migration)));
+	if (handover->arbiter && handover->claimed_by)
+		return vm_error_set(e, -EPROTO, "",
+				    "there is nothing to decide, this VM is \"%s\": the arbiter named the %s", state,
+				    claimant(handover));
+	return vm_error_set(e, -EPROTO, "", "there is nothing to decide, this VM is \"%s\"", state);
 }
 
 int vm_migration_take(struct vm_migration *migration, struct gw_error *e)
 {
-	int ret = check_undecided(migration, e);
+	int ret = vm_migration_check_undecided(migration, e);
 
 	if (!ret)
 		ret = migration->source ? gw_source_take_back(migration->source, e)
 					: gw_destination_take_over(migration->destination, e);
-	if (!ret)
-		note_end(migration);
-	return ret;
+	if (ret)
+		return ret;
+	note_end(migration);
+	if (migration->state == VM_RUNNING)
+		return 0;
+	return vm_error_set(e, -ECANCELED, "arbiter", "it says that the %s has the guest: it is not run here",
+			    migration->side == GW_SIDE_SOURCE ? "destination" : "source");
 }
 
 int vm_migration_give_up(struct vm_migration *migration, struct gw_error *e)
 {
-	int ret = check_undecided(migration, e);
+	int ret = vm_migration_check_undecided(migration, e);
 
 	if (ret)
 		return ret;
-	migration->state = migration->source ? VM_MOVED : VM_FAILED;
-	free_both(migration);
+	if (migration->source) {
+		migration->state = VM_MOVED;
+		set_timer(migration, 0);
+		free_all(migration);
+		return 0;
+	}
+	if (gw_destination_cancel(migration->destination))
+		return vm_error_set(
+			e, -EIO, "arbiter",
+			"it could not be told that the guest was given up, so the guest is held on; ask again, "
+			"or end this VM");
+	note_end(migration);
 	return 0;
 }
 
@@ -222,5 +268,7 @@ void vm_migration_progress(const struct vm_migration *migration, struct gw_progr
 
 const char *vm_migration_uri(const struct vm_migration *migration)
 {
+	if (migration->state != VM_INCOMING && migration->state != VM_OWNER_UNKNOWN)
+		return NULL;
 	return migration->destination ? gw_destination_uri(migration->destination) : NULL;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Where the guest is: what this VM has to do with it, and the migration, outgoing or incoming, that decides it. At
- * most one at a time. A thread waits for the library and turns that into an eventfd, readable every 100 ms while
- * a migration is on and once it has ended. All calls from one thread, that of the control socket.
+ * most one at a time. A timer is readable every 20 ms while a migration is on or undecided: then the library is asked.
+ * All calls from one thread, that of the control socket.
  */
 #ifndef REF_VM_MIGRATION_H
 #define REF_VM_MIGRATION_H
 
 #include <godwit/godwit.h>
-#include <pthread.h>
+#include <stdbool.h>
 
 enum vm_state {
 	VM_RUNNING = 0,
@@ -16,7 +16,7 @@ enum vm_state {
 	VM_MIGRATING,
 	VM_RECEIVING,
 	VM_MOVED,         /* completed; the guest is elsewhere */
-	VM_OWNER_UNKNOWN, /* paused here until someone decides */
+	VM_OWNER_UNKNOWN, /* paused here until the arbiter or someone decides */
 	VM_FAILED,        /* an incoming migration failed; there is no guest */
 };
 const char *vm_state_name(enum vm_state state);
@@ -26,30 +26,38 @@ enum vm_migration_news { VM_NEWS_NONE, VM_NEWS_PROGRESS, VM_NEWS_ENDED };
 struct vm_migration {
 	const struct gw_vm *vm;
 	enum vm_state state;      /* as of the last news */
-	struct gw_source *source; /* one of the two while a migration is on, or not decided */
+	struct gw_source *source; /* until it is decided where the guest is */
+	/* Kept when it has ended: a source that lost the answer comes back and asks for it. */
 	struct gw_destination *destination;
-	pthread_t waiter;
-	int waiting;             /* the waiter runs */
-	int event_fd;            /* readable: ask for the news */
-	struct gw_report report; /* of the last one that ended */
+	struct gw_arbiter *arbiter; /* of either; NULL: none */
+	int event_fd;               /* readable: ask for the news */
+	uint64_t ticks;             /* since the last progress */
+	enum gw_side side;          /* this VM's in the last one that ended; 0: none has */
+	struct gw_report report;    /* of that one */
 };
 
 int vm_migration_init(struct vm_migration *migration, const struct gw_vm *vm, struct gw_error *e);
 /* Ends a migration that is on. */
 void vm_migration_fini(struct vm_migration *migration);
 
-/* Incoming, outgoing. limits as in the library. */
+/* Incoming, outgoing. limits as in the library, but for the arbiter: it is opened here from its URI (NULL: none). */
 int vm_migration_listen(struct vm_migration *migration, const char *uri, const struct gw_limits *limits,
-			struct gw_error *e);
+			const char *arbiter_uri, struct gw_error *e);
 int vm_migration_start(struct vm_migration *migration, const char *uri, const struct gw_limits *limits,
-		       struct gw_error *e);
+		       const char *arbiter_uri, struct gw_error *e);
 
 int vm_migration_cancel(struct vm_migration *migration, struct gw_error *e);
 
-/* After OWNER_UNKNOWN. take: run the guest here; give_up: do not, ever. */
+/* 0, or -EPROTO and what decided it if this VM is not VM_OWNER_UNKNOWN. */
+int vm_migration_check_undecided(const struct vm_migration *migration, struct gw_error *e);
+/*
+ * After OWNER_UNKNOWN. take: run the guest here; give_up: do not, ever. An arbiter is asked, or told, first: that it
+ * names the other side is an error of take, and decides.
+ */
 int vm_migration_take(struct vm_migration *migration, struct gw_error *e);
 int vm_migration_give_up(struct vm_migration *migration, struct gw_error *e);
 
+/* A migration may end twice: as VM_OWNER_UNKNOWN, and when the arbiter has answered. */
 enum vm_migration_news vm_migration_poll(struct vm_migration *migration);
 
 /* VM_RECEIVING as soon as a source is there. */

@@ -203,6 +203,13 @@ void channel_shutdown(struct channel *channel)
 	pthread_mutex_unlock(&channel->lock);
 }
 
+void channel_reopen(struct channel *channel)
+{
+	pthread_mutex_lock(&channel->lock);
+	__atomic_store_n(&channel->shut, 0, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&channel->lock);
+}
+
 void channel_close(struct channel *channel)
 {
 	pthread_mutex_lock(&channel->lock);

@@ -79,4 +79,7 @@ void channel_shutdown(struct channel *channel);
 
 void channel_close(struct channel *channel); /* in any state, also twice */
 
+/* A closed channel may be connected again, though it was shut down. A channel_shutdown from now on counts. */
+void channel_reopen(struct channel *channel);
+
 #endif

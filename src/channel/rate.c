@@ -10,8 +10,6 @@
 
 #include <errno.h>
 
-#define BURST_NS (20 * NS_PER_MS)
-
 void rate_init(struct rate *rate, uint64_t bytes_per_s)
 {
 	*rate = (struct rate){ .bytes_per_s = bytes_per_s };
@@ -33,8 +31,8 @@ static uint64_t reserve(struct rate *rate, uint64_t bytes)
 
 	if (!rate->bytes_per_s)
 		return 0;
-	if (rate->free_ns + BURST_NS < now)
-		rate->free_ns = now - BURST_NS;
+	if (rate->free_ns + RATE_BURST_NS < now)
+		rate->free_ns = now - RATE_BURST_NS;
 	begin = rate->free_ns;
 	rate->free_ns += (uint64_t)((unsigned __int128)bytes * NS_PER_S / rate->bytes_per_s);
 	return begin;
@@ -52,6 +50,17 @@ int rate_take(struct rate *rate, uint64_t bytes)
 	ret = rate->closed ? -ECANCELED : 0;
 	pthread_mutex_unlock(&rate->lock);
 	return ret;
+}
+
+int64_t rate_line_ns(struct rate *rate)
+{
+	int64_t line_ns = 0;
+
+	pthread_mutex_lock(&rate->lock);
+	if (rate->bytes_per_s)
+		line_ns = (int64_t)(rate->free_ns - clock_now_ns(&clock_monotonic));
+	pthread_mutex_unlock(&rate->lock);
+	return line_ns;
 }
 
 void rate_close(struct rate *rate)

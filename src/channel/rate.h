@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define RATE_BURST_NS 20000000ull
+
 struct rate {
 	pthread_mutex_t lock;
 	pthread_cond_t closing;
@@ -23,6 +25,9 @@ void rate_fini(struct rate *rate); /* no thread may be using it */
 
 /* Waits for its turn; a piece larger than the bucket goes at once and those behind it wait. 0 or -ECANCELED. */
 int rate_take(struct rate *rate, uint64_t bytes);
+
+/* When the line will be free, from now; before 0: since when it is idle. 0: no limit. */
+int64_t rate_line_ns(struct rate *rate);
 
 void rate_close(struct rate *rate); /* every take, now waiting or later, returns -ECANCELED */
 

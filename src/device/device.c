@@ -46,6 +46,13 @@ static void drop_empty_claims(struct gw_device_info *info, const struct gw_devic
 	for (unsigned i = 0; i < ARRAY_SIZE(claims); i++)
 		if (!claims[i].kept)
 			info->features &= ~claims[i].feature;
+	if (!(info->features & GW_FEATURE_PRECOPY_INFO))
+		info->features &= ~GW_FEATURE_REINIT;
+	/* A back end that logs and does not say how has a log of the device's own. */
+	if (!(info->features & GW_FEATURE_DMA_LOG))
+		info->dirty_source = GW_DIRTY_NONE;
+	else if (info->dirty_source == GW_DIRTY_NONE || info->dirty_source > GW_DIRTY_TYPE1)
+		info->dirty_source = GW_DIRTY_DEVICE;
 	info->migration_flags &= MIGRATION_FLAGS;
 	if (!(info->migration_flags & GW_MIGRATION_STOP_COPY))
 		info->migration_flags = 0;
@@ -185,4 +192,16 @@ GW_EXPORT const char *gw_device_uri(const struct gw_device *dev)
 GW_EXPORT const char *gw_device_state_name(uint32_t state)
 {
 	return device_state_name(state);
+}
+
+GW_EXPORT const char *gw_dirty_source_name(uint32_t source)
+{
+	static const char *const names[] = {
+		[GW_DIRTY_NONE] = "none",
+		[GW_DIRTY_DEVICE] = "device",
+		[GW_DIRTY_IOMMUFD] = "iommufd",
+		[GW_DIRTY_TYPE1] = "type1",
+	};
+
+	return source < ARRAY_SIZE(names) ? names[source] : "?";
 }

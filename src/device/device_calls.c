@@ -51,10 +51,16 @@ GW_EXPORT ssize_t gw_device_data_write(struct gw_device *dev, const void *buf, s
 
 GW_EXPORT int gw_device_precopy_info(struct gw_device *dev, struct gw_precopy_info *info, struct gw_error *e)
 {
+	uint32_t known = dev->info.features & GW_FEATURE_REINIT ? GW_PRECOPY_REINIT : 0;
+	int ret;
+
 	*info = (struct gw_precopy_info){ 0 };
 	if (!dev->ops.precopy_info)
 		return lacks(dev, "pre-copy information", e);
-	return dev->ops.precopy_info(dev->ctx, info, e);
+	ret = dev->ops.precopy_info(dev->ctx, info, e);
+	/* Kernels without the opt-in leave there what they found, or anything. */
+	info->flags &= known;
+	return ret;
 }
 
 GW_EXPORT int gw_device_stop_size(struct gw_device *dev, uint64_t *bytes, struct gw_error *e)
@@ -111,6 +117,15 @@ GW_EXPORT ssize_t gw_device_region_write(struct gw_device *dev, uint32_t index, 
 	if (!buf || !range_is_sane(offset, size_bytes))
 		return bad_argument(dev, "a region access needs a buffer and a range that does not wrap", e);
 	return dev->ops.region_write(dev->ctx, index, offset, buf, size_bytes, e);
+}
+
+GW_EXPORT int gw_device_region_map(struct gw_device *dev, uint32_t index, uint64_t from, struct gw_region_map *map,
+				   struct gw_error *e)
+{
+	*map = (struct gw_region_map){ .fd = -1 };
+	if (!dev->ops.region_map)
+		return lacks(dev, "regions to be mapped", e);
+	return dev->ops.region_map(dev->ctx, index, from, map, e);
 }
 
 GW_EXPORT int gw_device_irq_info(struct gw_device *dev, uint32_t index, struct gw_irq_info *info, struct gw_error *e)

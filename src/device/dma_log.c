@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The client's own log of what a vfio-user device has written. Ends of ranges are inclusive, so nothing wraps. */
+/* This process's own log of what a device has written. Ends of ranges are inclusive, so nothing wraps. */
 #include "device/dma_log.h"
 
 #include "base/bitmap.h"
@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int by_start(const void *a, const void *b)
 {
@@ -20,24 +21,42 @@ static uint64_t page_of(const struct dma_log *log, const struct dma_log_range *r
 	return (iova - range->base) / log->page_size;
 }
 
+static uint64_t range_pages(const struct dma_log *log, const struct dma_log_range *range)
+{
+	return page_of(log, range, range->last) + 1;
+}
+
+static void set_bounds(const struct dma_log *log, struct dma_log_range *range, uint64_t first, uint64_t last)
+{
+	*range = (struct dma_log_range){ .first = first, .last = last, .base = first & ~(log->page_size - 1) };
+}
+
+/* Beside nr_pages that others have. */
+static int make_bits(const struct dma_log *log, struct dma_log_range *range, uint64_t nr_pages)
+{
+	uint64_t nr = range_pages(log, range);
+
+	if (nr > DMA_LOG_MAX_PAGES - nr_pages)
+		return -E2BIG;
+	range->bits = bitmap_new(nr);
+	return range->bits ? 0 : -ENOMEM;
+}
+
 /* Sorted ranges get their bits. */
-static int make_bits(struct dma_log *log)
+static int make_all_bits(struct dma_log *log)
 {
 	uint64_t nr_pages = 0;
 
 	for (uint32_t i = 0; i < log->nr_ranges; i++) {
 		struct dma_log_range *range = &log->ranges[i];
-		uint64_t nr;
+		int ret;
 
 		if (i && range[-1].last >= range->first)
 			return -EINVAL;
-		nr = page_of(log, range, range->last) + 1;
-		if (nr > DMA_LOG_MAX_PAGES - nr_pages)
-			return -E2BIG;
-		nr_pages += nr;
-		range->bits = bitmap_new(nr);
-		if (!range->bits)
-			return -ENOMEM;
+		ret = make_bits(log, range, nr_pages);
+		if (ret)
+			return ret;
+		nr_pages += range_pages(log, range);
 	}
 	return 0;
 }
@@ -52,13 +71,10 @@ int dma_log_start(struct dma_log *log, const struct gw_iova_range *ranges, uint3
 		dma_log_stop(log);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < nr_ranges; i++) {
-		log->ranges[i].first = ranges[i].iova;
-		log->ranges[i].last = ranges[i].iova + (ranges[i].size_bytes - 1);
-		log->ranges[i].base = ranges[i].iova & ~(page_size - 1);
-	}
+	for (uint32_t i = 0; i < nr_ranges; i++)
+		set_bounds(log, &log->ranges[i], ranges[i].iova, ranges[i].iova + (ranges[i].size_bytes - 1));
 	qsort(log->ranges, nr_ranges, sizeof(*log->ranges), by_start);
-	ret = make_bits(log);
+	ret = make_all_bits(log);
 	if (ret)
 		dma_log_stop(log);
 	return ret;
@@ -75,6 +91,73 @@ void dma_log_stop(struct dma_log *log)
 bool dma_log_active(const struct dma_log *log)
 {
 	return log->page_size;
+}
+
+/* Narrows [*first, *last] to the first part of it that is not logged; false: there is none. */
+static bool find_hole(const struct dma_log *log, uint64_t *first, uint64_t *last)
+{
+	for (uint32_t i = 0; i < log->nr_ranges; i++) {
+		const struct dma_log_range *range = &log->ranges[i];
+
+		if (range->last < *first)
+			continue;
+		if (range->first > *first) {
+			*last = min_u64(*last, range->first - 1);
+			return true;
+		}
+		if (range->last >= *last)
+			return false;
+		*first = range->last + 1;
+	}
+	return true;
+}
+
+bool dma_log_covers(const struct dma_log *log, uint64_t iova, uint64_t size_bytes)
+{
+	uint64_t first = iova, last = iova + (size_bytes - 1);
+
+	return !find_hole(log, &first, &last);
+}
+
+static int insert(struct dma_log *log, uint64_t first, uint64_t last)
+{
+	struct dma_log_range new, *ranges;
+	uint64_t nr_pages = 0;
+	uint32_t at = 0;
+	int ret;
+
+	if (log->nr_ranges >= DMA_LOG_MAX_RANGES)
+		return -E2BIG;
+	ranges = realloc(log->ranges, (log->nr_ranges + 1) * sizeof(*ranges));
+	if (!ranges)
+		return -ENOMEM;
+	log->ranges = ranges;
+	for (uint32_t i = 0; i < log->nr_ranges; i++) {
+		nr_pages += range_pages(log, &ranges[i]);
+		at += ranges[i].first < first;
+	}
+	set_bounds(log, &new, first, last);
+	ret = make_bits(log, &new, nr_pages);
+	if (ret)
+		return ret;
+	memmove(&ranges[at + 1], &ranges[at], (log->nr_ranges - at) * sizeof(*ranges));
+	ranges[at] = new;
+	log->nr_ranges++;
+	return 0;
+}
+
+int dma_log_extend(struct dma_log *log, uint64_t iova, uint64_t size_bytes)
+{
+	uint64_t end = iova + (size_bytes - 1), first = iova, last = end;
+
+	while (find_hole(log, &first, &last)) {
+		int ret = insert(log, first, last);
+
+		if (ret)
+			return ret;
+		last = end;
+	}
+	return 0;
 }
 
 /* What of [*first, *last] lies in the range. */
@@ -97,13 +180,19 @@ void dma_log_mark(struct dma_log *log, uint64_t iova, uint64_t size_bytes)
 	}
 }
 
-void dma_log_merge(struct dma_log *log, uint64_t iova, const uint64_t *bits, uint64_t nr_pages)
+void dma_log_mark_all(struct dma_log *log)
+{
+	for (uint32_t i = 0; i < log->nr_ranges; i++)
+		bitmap_set_range(log->ranges[i].bits, 0, range_pages(log, &log->ranges[i]));
+}
+
+void dma_log_merge(struct dma_log *log, uint64_t iova, const uint64_t *bits, uint64_t nr_pages, uint64_t page_size)
 {
 	uint64_t end, page = bitmap_next_set(bits, 0, nr_pages);
 
 	while (page < nr_pages) {
 		end = bitmap_next_clear(bits, page, nr_pages);
-		dma_log_mark(log, iova + page * log->page_size, (end - page) * log->page_size);
+		dma_log_mark(log, iova + page * page_size, (end - page) * page_size);
 		page = bitmap_next_set(bits, end, nr_pages);
 	}
 }
@@ -142,15 +231,11 @@ static void take_range(const struct dma_log *log, struct dma_log_range *range, u
 
 int dma_log_take(struct dma_log *log, uint64_t iova, uint64_t size_bytes, uint64_t page_size, uint64_t *bitmap)
 {
-	uint64_t end = iova + (size_bytes - 1), covered = 0;
+	uint64_t end = iova + (size_bytes - 1);
 
-	for (uint32_t i = 0; i < log->nr_ranges; i++) {
-		uint64_t first = iova, last = end;
-
-		if (clip(&log->ranges[i], &first, &last))
-			covered += last - first + 1;
-	}
-	if (covered != size_bytes)
+	if (log->lost)
+		return -EIO;
+	if (!dma_log_covers(log, iova, size_bytes))
 		return -EINVAL;
 	for (uint32_t i = 0; i < log->nr_ranges; i++) {
 		uint64_t first = iova, last = end;

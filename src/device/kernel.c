@@ -60,32 +60,11 @@ static int reset(void *ctx, struct gw_error *e)
 	return 0;
 }
 
-static int dma_map(void *ctx, const struct gw_dma_map *map, struct gw_error *e)
-{
-	struct kernel_device *dev = ctx;
-
-	if (dev->iommufd >= 0)
-		return kernel_iommufd_map(dev, map, e);
-	if (dev->container >= 0)
-		return kernel_group_map(dev, map, e);
-	return err_set(e, -EOPNOTSUPP, dev->name, "DMA of a borrowed device is mapped by whoever opened it");
-}
-
-static int dma_unmap(void *ctx, uint64_t iova, uint64_t size_bytes, struct gw_error *e)
-{
-	struct kernel_device *dev = ctx;
-
-	if (dev->iommufd >= 0)
-		return kernel_iommufd_unmap(dev, iova, size_bytes, e);
-	if (dev->container >= 0)
-		return kernel_group_unmap(dev, iova, size_bytes, e);
-	return err_set(e, -EOPNOTSUPP, dev->name, "DMA of a borrowed device is unmapped by whoever opened it");
-}
-
 static void close_device(void *ctx)
 {
 	struct kernel_device *dev = ctx;
 
+	kernel_log_fini(dev);
 	fd_close(&dev->data_fd);
 	if (!dev->borrowed)
 		fd_close(&dev->fd);
@@ -109,17 +88,18 @@ const struct gw_device_ops kernel_ops = {
 	.log_start = kernel_log_start,
 	.log_stop = kernel_log_stop,
 	.log_report = kernel_log_report,
-	.dma_map = dma_map,
-	.dma_unmap = dma_unmap,
+	.dma_map = kernel_dma_map,
+	.dma_unmap = kernel_dma_unmap,
 	.region_info = kernel_region_info,
 	.region_read = kernel_region_read,
 	.region_write = kernel_region_write,
+	.region_map = kernel_region_map,
 	.irq_info = kernel_irq_info,
 	.irq_set = kernel_irq_set,
 	.close = close_device,
 };
 
-static struct kernel_device *new_device(const char *id)
+struct kernel_device *kernel_device_new(const char *id)
 {
 	struct kernel_device *dev = calloc(1, sizeof(*dev));
 
@@ -128,6 +108,7 @@ static struct kernel_device *new_device(const char *id)
 	snprintf(dev->name, sizeof(dev->name), "%s", id);
 	dev->fd = dev->iommufd = dev->container = dev->group = dev->data_fd = -1;
 	dev->state = GW_STATE_RUNNING;
+	kernel_log_init(&dev->log);
 	return dev;
 }
 
@@ -150,6 +131,11 @@ static int ask_info(struct kernel_device *dev, struct gw_error *e)
 	if (dev->info.features & GW_FEATURE_PCI &&
 	    kernel_region_read(dev, GW_REGION_CONFIG, 0, header, sizeof(header), NULL) == sizeof(header))
 		pci_id_read(header, &dev->info);
+	if (dev->container >= 0)
+		kernel_log_ask_type1(dev);
+	dev->has_own_log = kernel_feature_has_log(dev);
+	dev->info.dirty_source = kernel_log_best(dev);
+	dev->info.features |= dev->info.dirty_source ? GW_FEATURE_DMA_LOG : 0;
 	return kernel_feature_ask(dev, e);
 }
 
@@ -171,7 +157,7 @@ static int open_place(struct kernel_device *dev, const struct uri *uri, struct g
 
 int kernel_open(void **ctx, const char *id, const struct uri *uri, struct gw_error *e)
 {
-	struct kernel_device *dev = new_device(id);
+	struct kernel_device *dev = kernel_device_new(id);
 	int ret;
 
 	if (!dev)
@@ -190,7 +176,7 @@ int kernel_open(void **ctx, const char *id, const struct uri *uri, struct gw_err
 
 int kernel_borrow(void **ctx, const char *id, int fd, struct gw_error *e)
 {
-	struct kernel_device *dev = new_device(id);
+	struct kernel_device *dev = kernel_device_new(id);
 	int ret;
 
 	if (!dev)

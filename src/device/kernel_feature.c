@@ -36,19 +36,23 @@ bool kernel_feature_probe(const struct kernel_device *dev, uint32_t feature, uin
 	return !kernel_feature(dev, feature | operations | VFIO_DEVICE_FEATURE_PROBE, NULL, 0);
 }
 
-static bool has_log(const struct kernel_device *dev)
+bool kernel_feature_has_log(const struct kernel_device *dev)
 {
 	return kernel_feature_probe(dev, VFIO_DEVICE_FEATURE_DMA_LOGGING_START, VFIO_DEVICE_FEATURE_SET) &&
 	       kernel_feature_probe(dev, VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_SET) &&
 	       kernel_feature_probe(dev, VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, VFIO_DEVICE_FEATURE_GET);
 }
 
-/* A SET that opts in to meaningful flags; kernels before 7.1 refuse it. */
+/*
+ * A SET without data that opts in to meaningful flags of GET_PRECOPY_INFO, for as long as the device is open. Kernels
+ * before 7.1 lack it. The feature is SET alone: where the number can also be read it means something else.
+ */
 static bool opt_in(const struct kernel_device *dev)
 {
 	const uint32_t feature = VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2;
 
 	return kernel_feature_probe(dev, feature, VFIO_DEVICE_FEATURE_SET) &&
+	       !kernel_feature_probe(dev, feature, VFIO_DEVICE_FEATURE_GET) &&
 	       !kernel_feature(dev, feature | VFIO_DEVICE_FEATURE_SET, NULL, 0);
 }
 
@@ -58,8 +62,6 @@ int kernel_feature_ask(struct kernel_device *dev, struct gw_error *e)
 	struct gw_device_info *info = &dev->info;
 	int ret;
 
-	if (has_log(dev))
-		info->features |= GW_FEATURE_DMA_LOG;
 	ret = kernel_feature(dev, VFIO_DEVICE_FEATURE_MIGRATION | VFIO_DEVICE_FEATURE_GET, &migration,
 			     sizeof(migration));
 	if (ret == -ENOTTY)
@@ -73,6 +75,7 @@ int kernel_feature_ask(struct kernel_device *dev, struct gw_error *e)
 		return 0;
 	/* Mandatory with PRE_COPY, and not to be asked outside of it. */
 	info->features |= GW_FEATURE_PRECOPY_INFO;
-	dev->precopy_flags = opt_in(dev);
+	if (opt_in(dev))
+		info->features |= GW_FEATURE_REINIT;
 	return 0;
 }

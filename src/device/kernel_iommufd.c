@@ -27,11 +27,48 @@ static int open_iommufd(struct kernel_device *dev, struct gw_error *e)
 	return err_set(e, -errno, dev->name, "cannot open " IOMMUFD ": %s", strerror(errno));
 }
 
+/* Whatever the refusal is called, there is then no dirty tracking: an emulated device has no page table at all. */
+void kernel_iommufd_alloc_tracked(struct kernel_device *dev)
+{
+	struct iommu_hwpt_alloc alloc = {
+		.size = sizeof(alloc),
+		.flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+		.dev_id = dev->dev_id,
+		.pt_id = dev->ioas_id,
+	};
+
+	dev->hwpt_id = ioctl(dev->iommufd, IOMMU_HWPT_ALLOC, &alloc) < 0 ? 0 : alloc.out_hwpt_id;
+}
+
+static int attach_to(struct kernel_device *dev, uint32_t pt_id)
+{
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach), .pt_id = pt_id };
+
+	return ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach) < 0 ? -errno : 0;
+}
+
+/* To a page table that tracks dirty pages, where there is one and the device goes with it. */
+static int attach(struct kernel_device *dev)
+{
+	struct iommu_destroy destroy = { .size = sizeof(destroy) };
+
+	kernel_iommufd_alloc_tracked(dev);
+	if (dev->hwpt_id && !attach_to(dev, dev->hwpt_id))
+		return 0;
+	if (dev->hwpt_id) {
+		destroy.id = dev->hwpt_id;
+		dev->hwpt_id = 0;
+		if (ioctl(dev->iommufd, IOMMU_DESTROY, &destroy) < 0)
+			return -errno;
+	}
+	return attach_to(dev, dev->ioas_id);
+}
+
 static int bind_and_attach(struct kernel_device *dev, struct gw_error *e)
 {
 	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = dev->iommufd };
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
-	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+	int ret;
 
 	/* EINVAL is also what a device says that somebody else has bound. */
 	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) < 0)
@@ -39,11 +76,11 @@ static int bind_and_attach(struct kernel_device *dev, struct gw_error *e)
 			       strerror(errno));
 	if (ioctl(dev->iommufd, IOMMU_IOAS_ALLOC, &alloc) < 0)
 		return err_set(e, -errno, dev->name, "cannot make an I/O address space: %s", strerror(errno));
-	dev->ioas_id = attach.pt_id = alloc.out_ioas_id;
-	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach) < 0)
-		return err_set(e, -errno, dev->name, "cannot attach the device to its I/O address space: %s",
-			       strerror(errno));
-	return 0;
+	dev->dev_id = bind.out_devid;
+	dev->ioas_id = alloc.out_ioas_id;
+	ret = attach(dev);
+	return ret ? err_set(e, ret, dev->name, "cannot attach the device to its I/O address space: %s", strerror(-ret))
+		   : 0;
 }
 
 int kernel_iommufd_open(struct kernel_device *dev, const struct kernel_place *place, struct gw_error *e)

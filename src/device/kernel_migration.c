@@ -16,6 +16,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+_Static_assert(GW_PRECOPY_REINIT == VFIO_PRECOPY_INFO_REINIT, "gw_precopy_info has the uAPI's flags");
+
 /* The device is in a state: a data fd of another session than that state's is of no more use. */
 static void arrive(struct kernel_device *dev, uint32_t state)
 {
@@ -120,7 +122,7 @@ int kernel_precopy_info(void *ctx, struct gw_precopy_info *info, struct gw_error
 			       strerror(errno));
 	info->initial_bytes = precopy.initial_bytes;
 	info->dirty_bytes = precopy.dirty_bytes;
-	info->flags = dev->precopy_flags ? precopy.flags & VFIO_PRECOPY_INFO_REINIT : 0;
+	info->flags = precopy.flags;
 	return 0;
 }
 

@@ -4,9 +4,11 @@
  */
 #include "base/err.h"
 #include "device/kernel_device.h"
+#include "device/mappable.h"
 #include "device/uapi.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -86,4 +88,25 @@ ssize_t kernel_region_write(void *ctx, uint32_t index, uint64_t offset, const vo
 		return ret;
 	n = pwrite(dev->fd, buf, size_bytes, at);
 	return n < 0 ? err_set(e, -errno, dev->name, "cannot write region %u: %s", index, strerror(errno)) : n;
+}
+
+/* Capabilities are asked for again, with room for them: at open only size, place and rights were of interest. */
+int kernel_region_map(void *ctx, uint32_t index, uint64_t from, struct gw_region_map *map, struct gw_error *e)
+{
+	union {
+		struct vfio_region_info info;
+		uint8_t bytes[MAPPABLE_MAX_BYTES];
+	} region = { .info = { .argsz = sizeof(region), .index = index } };
+	struct kernel_device *dev = ctx;
+	int ret;
+
+	if (index >= dev->info.nr_regions)
+		return err_set(e, -EINVAL, dev->name, "the device has no region %u", index);
+	if (ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &region) < 0)
+		return err_set(e, -errno, dev->name, "cannot ask for region %u: %s", index, strerror(errno));
+	ret = mappable_find(region.bytes, sizeof(region), from, map);
+	if (ret)
+		return err_set(e, ret, dev->name, "%s", mappable_error(ret));
+	map->fd = fcntl(dev->fd, F_DUPFD_CLOEXEC, 0);
+	return map->fd < 0 ? err_set(e, -errno, dev->name, "no descriptor for it: %s", strerror(errno)) : 0;
 }

@@ -58,6 +58,7 @@ static void close_device(void *ctx)
 	user_conn_close(&dev->data);
 	user_conn_close(&dev->commands);
 	user_maps_fini(&dev->maps);
+	pthread_mutex_destroy(&dev->log_lock);
 	free(dev);
 }
 
@@ -79,6 +80,7 @@ const struct gw_device_ops user_ops = {
 	.region_info = user_region_info,
 	.region_read = user_region_read,
 	.region_write = user_region_write,
+	.region_map = user_region_map,
 	.irq_info = user_irq_info,
 	.irq_set = user_irq_set,
 	.close = close_device,
@@ -181,6 +183,7 @@ int user_open_fd(void **ctx, const char *id, int fd, struct gw_error *e)
 	dev->commands.fd = dev->data.fd = -1;
 	dev->state = GW_STATE_RUNNING;
 	user_maps_init(&dev->maps);
+	pthread_mutex_init(&dev->log_lock, NULL);
 	ret = user_conn_start(&dev->commands, id, fd, user_dma_serve, dev, e);
 	if (!ret)
 		ret = introduce(dev, e);

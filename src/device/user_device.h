@@ -18,6 +18,7 @@ struct user_device {
 	struct user_conn data; /* device state; fd -1: it goes over `commands` */
 	struct user_server server;
 	struct user_maps maps;
+	pthread_mutex_t log_lock; /* the server's log is asked and changed by one at a time; before maps.lock */
 	struct gw_device_info info;
 	uint32_t state; /* last set or seen, atomic */
 };
@@ -43,7 +44,8 @@ ssize_t user_data_write(void *ctx, const void *buf, size_t size_bytes, struct gw
 int user_precopy_info(void *ctx, struct gw_precopy_info *info, struct gw_error *e);
 int user_stop_size(void *ctx, uint64_t *bytes, struct gw_error *e);
 
-/* user_log.c */
+/* user_log.c. before_map: memory that the device could write and that is not logged yet is logged from here on. */
+void user_log_before_map(struct user_device *dev, const struct gw_dma_map *map);
 int user_log_start(void *ctx, const struct gw_iova_range *ranges, uint32_t nr_ranges, uint64_t page_size,
 		   struct gw_error *e);
 int user_log_stop(void *ctx, struct gw_error *e);
@@ -61,6 +63,7 @@ int user_region_info(void *ctx, uint32_t index, struct gw_region_info *info, str
 ssize_t user_region_read(void *ctx, uint32_t index, uint64_t offset, void *buf, size_t size_bytes, struct gw_error *e);
 ssize_t user_region_write(void *ctx, uint32_t index, uint64_t offset, const void *buf, size_t size_bytes,
 			  struct gw_error *e);
+int user_region_map(void *ctx, uint32_t index, uint64_t from, struct gw_region_map *map, struct gw_error *e);
 
 /* user_irq.c */
 int user_irq_info(void *ctx, uint32_t index, struct gw_irq_info *info, struct gw_error *e);

@@ -45,6 +45,7 @@ int user_dma_map(void *ctx, const struct gw_dma_map *map, struct gw_error *e)
 
 	if (!dev->server.max_msg_fds)
 		kept.fd = -1; /* the server takes no descriptors: it has to ask for every access */
+	user_log_before_map(dev, &kept);
 	ret = user_maps_add(&dev->maps, &kept, dev->server.max_dma_maps);
 	if (ret == -ENOSPC)
 		return err_set(e, ret, dev->commands.name, "the server takes no more than %u DMA maps",

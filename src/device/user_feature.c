@@ -100,6 +100,9 @@ static int ask_features(struct user_device *dev, struct gw_error *e)
 		no |= ret ? 0 : q->means;
 	}
 	dev->info.features |= yes & ~no;
+	/* Agreed on in VERSION, which is the opt-in. Without PRECOPY_INFO it does not count. */
+	if (dev->server.extension & USER_EXT_REINIT)
+		dev->info.features |= GW_FEATURE_REINIT;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "base/bitmap.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "device/log_ranges.h"
 #include "device/user_device.h"
 #include "wire/cursor.h"
 
@@ -27,13 +28,9 @@ static int server_start(struct user_device *dev, const struct gw_iova_range *ran
 {
 	size_t size_bytes = START_HEAD_BYTES + (size_t)nr_ranges * START_RANGE_BYTES;
 	struct wire_out out;
-	uint8_t *data;
+	uint8_t *data = malloc(size_bytes);
 	int ret;
 
-	if (size_bytes > dev->server.max_data_bytes)
-		return err_set(e, -E2BIG, dev->commands.name, "%u ranges are more than one message to the server holds",
-			       nr_ranges);
-	data = malloc(size_bytes);
 	if (!data)
 		return err_set(e, -ENOMEM, dev->commands.name, "no memory");
 	out = wire_out(data, size_bytes);
@@ -46,6 +43,30 @@ static int server_start(struct user_device *dev, const struct gw_iova_range *ran
 	}
 	ret = user_feature_set(dev, USER_FEATURE_LOG_START, data, size_bytes, 0, e);
 	free(data);
+	return ret;
+}
+
+/* With the own log's ranges, joined where they are more than one message holds. They only change under log_lock. */
+static int server_start_all(struct user_device *dev, struct gw_error *e)
+{
+	const struct dma_log *log = &dev->maps.log;
+	uint64_t max = (dev->server.max_data_bytes - min_u64(dev->server.max_data_bytes, START_HEAD_BYTES)) /
+		       START_RANGE_BYTES;
+	uint32_t nr = log->nr_ranges;
+	struct gw_iova_range *ranges = calloc(nr, sizeof(*ranges));
+	int ret;
+
+	if (!ranges)
+		return err_set(e, -ENOMEM, dev->commands.name, "no memory");
+	for (uint32_t i = 0; i < nr; i++)
+		ranges[i] = (struct gw_iova_range){ .iova = log->ranges[i].first,
+						    .size_bytes = log->ranges[i].last - log->ranges[i].first + 1 };
+	ret = max ? log_ranges_fit(ranges, &nr, log->page_size, (uint32_t)min_u64(max, UINT32_MAX)) : -E2BIG;
+	if (ret)
+		err_set(e, ret, dev->commands.name, "the ranges to log do not fit into one message to the server");
+	else
+		ret = server_start(dev, ranges, nr, log->page_size, e);
+	free(ranges);
 	return ret;
 }
 
@@ -76,22 +97,64 @@ int user_log_start(void *ctx, const struct gw_iova_range *ranges, uint32_t nr_ra
 
 	if (page_size > MAX_PAGE_BYTES)
 		return err_set(e, -EINVAL, dev->commands.name, "cannot log DMA in pages of more than 1 GiB");
+	pthread_mutex_lock(&dev->log_lock);
 	/* Own log first: from the server's answer on nothing it writes goes unseen. */
 	ret = local_start(dev, ranges, nr_ranges, page_size);
-	if (ret)
-		return err_set(e, ret, dev->commands.name, "cannot log DMA: %s", strerror(-ret));
-	ret = server_start(dev, ranges, nr_ranges, page_size, e);
-	if (ret)
-		local_stop(dev);
+	if (ret) {
+		err_set(e, ret, dev->commands.name, "cannot log DMA: %s", strerror(-ret));
+	} else {
+		ret = server_start_all(dev, e);
+		if (ret)
+			local_stop(dev);
+	}
+	pthread_mutex_unlock(&dev->log_lock);
 	return ret;
 }
 
 int user_log_stop(void *ctx, struct gw_error *e)
 {
 	struct user_device *dev = ctx;
+	int ret;
 
+	pthread_mutex_lock(&dev->log_lock);
 	local_stop(dev);
-	return user_feature_set(dev, USER_FEATURE_LOG_STOP, NULL, 0, 0, e);
+	ret = user_feature_set(dev, USER_FEATURE_LOG_STOP, NULL, 0, 0, e);
+	pthread_mutex_unlock(&dev->log_lock);
+	return ret;
+}
+
+/* Is there something for the server to learn of the map? The own log learns it here. */
+static bool extend(struct user_device *dev, const struct gw_dma_map *map)
+{
+	struct dma_log *log = &dev->maps.log;
+	bool due;
+
+	pthread_mutex_lock(&dev->maps.lock);
+	due = dma_log_active(log) && map->prot & GW_DMA_WRITE && !dma_log_covers(log, map->iova, map->size_bytes);
+	if (due && dma_log_extend(log, map->iova, map->size_bytes))
+		log->lost = true;
+	due = due && !log->lost && map->fd >= 0;
+	pthread_mutex_unlock(&dev->maps.lock);
+	return due;
+}
+
+/* A server's log has to be started anew for that, and what it held is gone: all of it counts as written. */
+void user_log_before_map(struct user_device *dev, const struct gw_dma_map *map)
+{
+	int ret;
+
+	pthread_mutex_lock(&dev->log_lock);
+	if (extend(dev, map)) {
+		ret = user_feature_set(dev, USER_FEATURE_LOG_STOP, NULL, 0, 0, NULL);
+		if (!ret)
+			ret = server_start_all(dev, NULL);
+		pthread_mutex_lock(&dev->maps.lock);
+		if (ret)
+			dev->maps.log.lost = true;
+		dma_log_mark_all(&dev->maps.log);
+		pthread_mutex_unlock(&dev->maps.lock);
+	}
+	pthread_mutex_unlock(&dev->log_lock);
 }
 
 /* One REPORT into data: the three words that were asked come back, then the bitmap. */
@@ -140,7 +203,7 @@ static int report_piece(struct user_device *dev, uint64_t iova, uint64_t size_by
 	ret = ask_server(dev, iova, size_bytes, (uint8_t *)bits, data_bytes, e);
 	if (!ret) {
 		pthread_mutex_lock(&dev->maps.lock);
-		dma_log_merge(&dev->maps.log, iova, bits, nr_pages);
+		dma_log_merge(&dev->maps.log, iova, bits, nr_pages, dev->maps.log.page_size);
 		pthread_mutex_unlock(&dev->maps.lock);
 	}
 	free(bits);
@@ -185,10 +248,9 @@ static int report_maps(struct user_device *dev, uint64_t first, uint64_t last, s
 	return ret;
 }
 
-int user_log_report(void *ctx, uint64_t iova, uint64_t size_bytes, uint64_t page_size, uint64_t *bitmap,
-		    struct gw_error *e)
+static int report(struct user_device *dev, uint64_t iova, uint64_t size_bytes, uint64_t page_size, uint64_t *bitmap,
+		  struct gw_error *e)
 {
-	struct user_device *dev = ctx;
 	int ret;
 
 	if (!dma_log_active(&dev->maps.log))
@@ -199,5 +261,21 @@ int user_log_report(void *ctx, uint64_t iova, uint64_t size_bytes, uint64_t page
 	pthread_mutex_lock(&dev->maps.lock);
 	ret = dma_log_take(&dev->maps.log, iova, size_bytes, page_size, bitmap);
 	pthread_mutex_unlock(&dev->maps.lock);
-	return ret ? err_set(e, ret, dev->commands.name, "a range was not being logged") : 0;
+	if (!ret)
+		return 0;
+	return err_set(e, ret, dev->commands.name,
+		       ret == -EINVAL ? "a range was not being logged"
+				      : "the dirty log was lost when memory was added");
+}
+
+int user_log_report(void *ctx, uint64_t iova, uint64_t size_bytes, uint64_t page_size, uint64_t *bitmap,
+		    struct gw_error *e)
+{
+	struct user_device *dev = ctx;
+	int ret;
+
+	pthread_mutex_lock(&dev->log_lock);
+	ret = report(dev, iova, size_bytes, page_size, bitmap, e);
+	pthread_mutex_unlock(&dev->log_lock);
+	return ret;
 }

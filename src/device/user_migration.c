@@ -6,7 +6,6 @@
  */
 #include "base/bits.h"
 #include "base/err.h"
-#include "device/uapi.h"
 #include "device/user_device.h"
 #include "model/device_state.h"
 #include "wire/cursor.h"
@@ -136,7 +135,7 @@ int user_precopy_info(void *ctx, struct gw_precopy_info *info, struct gw_error *
 		return ret;
 	in = wire_in(data, sizeof(data));
 	wire_get_u32(&in); /* argsz */
-	info->flags = wire_get_u32(&in) & VFIO_PRECOPY_INFO_REINIT;
+	info->flags = wire_get_u32(&in);
 	info->initial_bytes = wire_get_u64(&in);
 	info->dirty_bytes = wire_get_u64(&in);
 	return 0;

@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Regions of a vfio-user device: their information, and access by message, cut to what the server takes. Any thread,
- * several at once.
+ * Regions of a vfio-user device: their information, the files that they can be mapped from, and access by message, cut
+ * to what the server takes. Any thread, several at once.
  */
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/fd.h"
+#include "device/mappable.h"
 #include "device/user_device.h"
 #include "wire/cursor.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
-#define INFO_BYTES     32u
-#define MAX_INFO_BYTES 4096u
+#define INFO_BYTES     MAPPABLE_INFO_BYTES
+#define MAX_INFO_BYTES MAPPABLE_MAX_BYTES
 #define ACCESS_BYTES   16u
+
+static void put_question(struct wire_out *out, uint32_t index, uint32_t argsz)
+{
+	wire_put_u32(out, argsz);
+	wire_put_u32(out, 0); /* flags */
+	wire_put_u32(out, index);
+	wire_put_u32(out, 0); /* cap_offset */
+	wire_put_u64(out, 0); /* size */
+	wire_put_u64(out, 0); /* offset */
+}
 
 /* One question with room for *argsz bytes of answer; *argsz is then what the server would need. */
 static int ask_info(struct user_device *dev, uint32_t index, uint32_t *argsz, struct gw_region_info *info,
@@ -23,12 +36,7 @@ static int ask_info(struct user_device *dev, uint32_t index, uint32_t *argsz, st
 	struct wire_in in = wire_in(reply, sizeof(reply));
 	int ret;
 
-	wire_put_u32(&out, *argsz);
-	wire_put_u32(&out, 0); /* flags */
-	wire_put_u32(&out, index);
-	wire_put_u32(&out, 0); /* cap_offset */
-	wire_put_u64(&out, 0); /* size */
-	wire_put_u64(&out, 0); /* offset */
+	put_question(&out, index, *argsz);
 	ret = user_simple_call(dev, USER_GET_REGION_INFO, request, sizeof(request), reply, sizeof(reply), e);
 	if (ret)
 		return ret;
@@ -36,7 +44,7 @@ static int ask_info(struct user_device *dev, uint32_t index, uint32_t *argsz, st
 	info->flags = wire_get_u32(&in);
 	info->index = index;
 	wire_get_u32(&in); /* index */
-	wire_get_u32(&in); /* cap_offset: what hangs on it is for mmap, which godwit does not do */
+	wire_get_u32(&in); /* cap_offset: what hangs on it is for mmap: user_region_map */
 	info->size_bytes = wire_get_u64(&in);
 	return 0;
 }
@@ -53,6 +61,72 @@ int user_region_info(void *ctx, uint32_t index, struct gw_region_info *info, str
 	/* A server that needs more room for the whole answer may have given none of it. */
 	if (!ret && argsz > INFO_BYTES && argsz <= MAX_INFO_BYTES)
 		ret = ask_info(dev, index, &argsz, info, e);
+	return ret;
+}
+
+/* The answer with all its capabilities, and the descriptor that came with it. */
+static int ask_mappable(struct user_device *dev, uint32_t index, uint8_t *reply, size_t *reply_bytes,
+			struct user_fds *fds, struct gw_error *e)
+{
+	uint8_t request[INFO_BYTES];
+	struct wire_out out = wire_out(request, sizeof(request));
+	struct user_call call = {
+		.command = USER_GET_REGION_INFO,
+		.request = request,
+		.request_bytes = sizeof(request),
+		.reply = reply,
+		.reply_size = MAX_INFO_BYTES,
+		.reply_min = INFO_BYTES,
+		.fds_taken = fds,
+	};
+	int ret;
+
+	put_question(&out, index, MAX_INFO_BYTES);
+	ret = user_call(&dev->commands, &call, e);
+	*reply_bytes = call.reply_bytes;
+	return ret;
+}
+
+/* A page beyond the end of a file is a SIGBUS when touched: a server that promises more than it has is refused. */
+static bool is_inside(const struct gw_region_map *map)
+{
+	struct stat st;
+
+	if (fstat(map->fd, &st))
+		return false;
+	return !S_ISREG(st.st_mode) || (st.st_size >= 0 && map->fd_offset + map->size_bytes <= (uint64_t)st.st_size);
+}
+
+static int take_map(struct user_device *dev, const uint8_t *reply, size_t reply_bytes, uint64_t from,
+		    struct user_fds *fds, struct gw_region_map *map, struct gw_error *e)
+{
+	int ret = mappable_find(reply, reply_bytes, from, map);
+
+	if (ret)
+		return err_set(e, ret, dev->commands.name, "%s", mappable_error(ret));
+	map->fd = user_fds_take(fds, 0);
+	if (map->fd < 0)
+		return err_set(e, -EBADMSG, dev->commands.name, "the region can be mapped, and no descriptor came");
+	if (is_inside(map))
+		return 0;
+	fd_close(&map->fd);
+	return err_set(e, -EBADMSG, dev->commands.name, "the file to map the region from is shorter than the region");
+}
+
+int user_region_map(void *ctx, uint32_t index, uint64_t from, struct gw_region_map *map, struct gw_error *e)
+{
+	struct user_device *dev = ctx;
+	struct user_fds fds = { .nr = 0 };
+	uint8_t reply[MAX_INFO_BYTES];
+	size_t reply_bytes;
+	int ret;
+
+	if (index >= dev->info.nr_regions)
+		return err_set(e, -EINVAL, dev->commands.name, "the device has no region %u", index);
+	ret = ask_mappable(dev, index, reply, &reply_bytes, &fds, e);
+	if (!ret)
+		ret = take_map(dev, reply, reply_bytes, from, &fds, map, e);
+	user_fds_close(&fds);
 	return ret;
 }
 

@@ -33,6 +33,7 @@ static const struct part {
 	{ "stop_size", USER_EXT_STOP_SIZE },
 	{ "p2p", USER_EXT_P2P },
 	{ "data_socket", USER_EXT_DATA_SOCKET },
+	{ "reinit", USER_EXT_REINIT },
 };
 
 static char *offer_json(void)

@@ -15,7 +15,8 @@
 #define USER_EXT_STOP_SIZE    (1u << 1)
 #define USER_EXT_P2P          (1u << 2)
 #define USER_EXT_DATA_SOCKET  (1u << 3)
-#define USER_EXT_PRESENT      (1u << 4) /* the server knows the extension, whatever of it it has */
+#define USER_EXT_REINIT       (1u << 4)
+#define USER_EXT_PRESENT      (1u << 5) /* the server knows the extension, whatever of it it has */
 
 struct user_server {
 	uint32_t max_msg_fds;

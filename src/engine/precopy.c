@@ -5,7 +5,6 @@
  */
 #include "engine/source_handlers.h"
 
-#include "base/bits.h"
 #include "base/err.h"
 #include "engine/deadline.h"
 
@@ -38,15 +37,22 @@ void precopy_welcomed(struct source_engine *e, const struct event *ev, struct ac
 	if (version < WIRE_VERSION_MIN || version > WIRE_VERSION_MAX) {
 		err_set(&e->error, -EPROTONOSUPPORT, "peer", "it chose version %u of the wire, this side has %u to %u",
 			version, WIRE_VERSION_MIN, WIRE_VERSION_MAX);
-		rollback_begin(e, out);
+		rollback_begin(e, ev->now_ns, out);
 		return;
 	}
 	e->phase = SOURCE_MANIFEST;
 	actions_send(out, FRAME_MANIFEST);
 }
 
+/* Whoever only wanted the answer has it; nothing was begun, so there is nothing but the peer to tell of the end. */
 void precopy_accepted(struct source_engine *e, const struct event *ev, struct actions *out)
 {
+	if (e->config.blocked)
+		err_set(&e->error, -ENOTSUP, "", "something on this side speaks against it");
+	if (e->config.blocked || e->config.dry_run == DRY_RUN_MANIFEST) {
+		rollback_begin(e, ev->now_ns, out);
+		return;
+	}
 	source_enter(e, SOURCE_SETUP, ACTION_OPEN_DATA, out);
 }
 
@@ -60,41 +66,68 @@ void precopy_tracking(struct source_engine *e, const struct event *ev, struct ac
 	actions_begin(out, &e->pending, ACTION_PRECOPY);
 }
 
+/* It comes again after a reconnect, wherever the way has led meanwhile. */
 void precopy_loadable(struct source_engine *e, const struct event *ev, struct actions *out)
 {
-	const struct message_loadable *m = &ev->message->loadable;
-	uint32_t i;
-
-	if (e->loadable) {
+	if (e->loadable && !e->was_lost) {
 		rollback_refuse_message(e, ev, out);
 		return;
 	}
 	e->loadable = 1;
-	for (i = 0; i < min_u64(m->nr_devices, GW_MAX_DEVICES); i++)
-		e->destination_arc_ns = max_u64(e->destination_arc_ns, m->arc_ns[i]);
 }
 
 void precopy_streaming(struct source_engine *e, const struct event *ev, struct actions *out)
 {
+	if (e->config.precopy_limit_ns)
+		e->precopy_deadline_ns = deadline_after(ev->now_ns, e->config.precopy_limit_ns);
 	source_enter(e, SOURCE_PRECOPY, ACTION_SYNC, out);
 }
 
+void precopy_send_round(struct source_engine *e, const struct event *ev, struct actions *out)
+{
+	e->round_began_ns = ev->now_ns;
+	actions_begin(out, &e->pending, ACTION_ROUND);
+}
+
+static void switch_over(struct source_engine *e, const struct event *ev, struct actions *out)
+{
+	if (e->config.dry_run == DRY_RUN_REHEARSAL) {
+		e->rehearsed = true;
+		rollback_begin(e, ev->now_ns, out);
+		return;
+	}
+	e->paused = 1;
+	source_enter(e, SOURCE_PAUSE, ACTION_PAUSE, out);
+}
+
+/* Without a link the guest would stand still for nothing: rounds are waited for until it is back. */
 void precopy_synced(struct source_engine *e, const struct event *ev, struct actions *out)
 {
-	e->estimate = estimate_make(&ev->sync, e->destination_arc_ns);
-	switch (converge_decide(&e->converge, e->round, e->loadable, &ev->sync, &e->estimate, &e->error)) {
+	bool may_switch = e->loadable && e->link == LINK_UP;
+
+	e->estimate = estimate_make(&ev->sync);
+	switch (converge_decide(&e->converge, e->round, may_switch, &ev->sync, &e->estimate, &e->error)) {
 	case VERDICT_ROUND:
-		e->round_began_ns = ev->now_ns;
-		actions_begin(out, &e->pending, ACTION_ROUND);
+		precopy_send_round(e, ev, out);
+		break;
+	case VERDICT_THROTTLE:
+		e->throttle_percent = e->converge.throttle_percent;
+		actions_begin(out, &e->pending, ACTION_THROTTLE);
+		out->list[out->nr - 1].percent = e->throttle_percent;
 		break;
 	case VERDICT_SWITCH:
-		e->paused = 1;
-		source_enter(e, SOURCE_PAUSE, ACTION_PAUSE, out);
+		switch_over(e, ev, out);
 		break;
 	case VERDICT_GIVE_UP:
-		rollback_begin(e, out);
+		rollback_begin(e, ev->now_ns, out);
 		break;
 	}
+}
+
+void precopy_out_of_time(struct source_engine *e, const struct event *ev, struct actions *out)
+{
+	converge_out_of_time(&e->converge, e->config.precopy_limit_ns, &e->estimate, &e->error);
+	rollback_begin(e, ev->now_ns, out);
 }
 
 void precopy_round_over(struct source_engine *e, const struct event *ev, struct actions *out)

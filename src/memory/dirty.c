@@ -156,6 +156,15 @@ unsigned dirty_take_chunk(struct dirty *dirty, uint64_t chunk, uint64_t words[LI
 	return taken;
 }
 
+void dirty_return_chunk(struct dirty *dirty, uint64_t chunk, const uint64_t words[LIMIT_CHUNK_WORDS])
+{
+	struct ram_chunk at;
+
+	ram_chunk_at(dirty->ram, chunk, &at);
+	if (bitmap_or_atomic(chunk_words(dirty, &at), words, at.nr_pages))
+		bitmap_set_range_atomic(dirty->chunks, chunk, 1);
+}
+
 uint64_t dirty_next_chunk(const struct dirty *dirty, uint64_t from, uint64_t step)
 {
 	uint64_t nr = dirty->ram->nr_chunks;

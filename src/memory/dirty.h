@@ -34,6 +34,9 @@ uint64_t dirty_pages(const struct dirty *dirty);
 /* Moves the chunk's bits into words (bit 0: its first page) and returns how many were set. */
 unsigned dirty_take_chunk(struct dirty *dirty, uint64_t chunk, uint64_t words[LIMIT_CHUNK_WORDS]);
 
+/* Puts back what was taken and did not arrive. Bits past the chunk's last page are ignored. */
+void dirty_return_chunk(struct dirty *dirty, uint64_t chunk, const uint64_t words[LIMIT_CHUNK_WORDS]);
+
 /* The first of from, from + step, from + 2 * step, ... with a dirty page, or ram->nr_chunks. step > 0. */
 uint64_t dirty_next_chunk(const struct dirty *dirty, uint64_t from, uint64_t step);
 

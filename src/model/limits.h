@@ -36,6 +36,9 @@
 #define DEFAULT_DOWNTIME_NS (300 * NS_PER_MS)
 #define DEFAULT_STALL_NS    (10 * NS_PER_S)
 
+#define DEFAULT_RECONNECT_NS (30 * NS_PER_S)
+#define LIMIT_RECONNECT_NS   (600 * NS_PER_S) /* a destination holds a guest for no longer on a source's word */
+
 /* The credit that a buffer with so many bytes of device state takes until it is loaded. */
 static inline uint64_t device_buffer_cost(uint64_t bytes)
 {

@@ -32,6 +32,7 @@ static const char *const code_names[NR_REASON_CODES] = {
 	[REASON_DUPLICATE_ID] = "duplicate-id",
 	[REASON_DEVICE_STATE] = "device-state",
 	[REASON_OTHER] = "other",
+	[REASON_ARBITER] = "arbiter",
 };
 
 const char *reason_code_name(uint32_t code)

@@ -55,8 +55,9 @@ enum reason_code {
 	REASON_DUPLICATE_ID = 13, /* two devices or RAM blocks with one id */
 	REASON_DEVICE_STATE = 14, /* a device is not in a state from which it can start */
 	REASON_OTHER = 15,
+	REASON_ARBITER = 16, /* one side has none, or the two do not see the same, or it cannot be used */
 };
-#define NR_REASON_CODES 16
+#define NR_REASON_CODES 17
 
 struct reason {
 	uint32_t code; /* enum reason_code */

@@ -17,11 +17,11 @@ void control_init(struct control *control)
 	sem_init(&control->room, 0, MAILBOX_MESSAGES);
 }
 
-void control_reset(struct control *control, uint64_t attempt)
+void control_reset(struct control *control, uint64_t link)
 {
-	channel_init(&control->channel, "control channel");
+	channel_reopen(&control->channel);
 	control->seq_out = control->seq_in = 0;
-	control->attempt = attempt;
+	control->link = link;
 	control->lost = (struct note){ 0 };
 }
 
@@ -51,7 +51,12 @@ int control_send(struct control *control, const struct message *message, struct 
 	pthread_mutex_lock(&control->send_lock);
 	frame_io_prepare(buf, message->type, control->seq_out++, buf + FRAME_HEADER_BYTES, (size_t)body, NULL, 0);
 	iov = (struct iovec){ .iov_base = buf, .iov_len = FRAME_HEADER_BYTES + (size_t)body };
-	ret = channel_send(&control->channel, &iov, 1, e);
+	if (control->open)
+		ret = channel_send(&control->channel, &iov, 1, e);
+	else
+		ret = err_set(e, -EPIPE, "control channel", "there is no connection");
+	if (ret)
+		channel_shutdown(&control->channel); /* half a message may be out */
 	pthread_mutex_unlock(&control->send_lock);
 	free(buf);
 	return ret;
@@ -119,7 +124,7 @@ static void post_message(struct control *control, struct message *message)
 		return; /* the peer waits for an answer that does not come, and gives up: nothing is lost */
 	}
 	*note = (struct note){
-		.type = NOTE_MESSAGE, .attempt = control->attempt, .message = message, .room = &control->room
+		.type = NOTE_MESSAGE, .link = control->link, .message = message, .room = &control->room
 	};
 	note_post(control->mailbox, note);
 }
@@ -139,7 +144,7 @@ static void *receive(void *arg)
 		post_message(control, message);
 	}
 	control->lost.type = NOTE_LOST;
-	control->lost.attempt = control->attempt;
+	control->lost.link = control->link;
 	note_post(control->mailbox, &control->lost);
 	return NULL;
 }
@@ -152,6 +157,9 @@ int control_start(struct control *control, struct queue *mailbox, bool (*take)(v
 	control->mailbox = mailbox;
 	control->take = take;
 	control->ctx = ctx;
+	pthread_mutex_lock(&control->send_lock);
+	control->open = true;
+	pthread_mutex_unlock(&control->send_lock);
 	ret = thread_start(&control->thread, "gw-control", receive, control);
 	control->started = !ret;
 	return ret;
@@ -167,5 +175,8 @@ void control_stop(struct control *control)
 			;
 	}
 	control->started = false;
+	pthread_mutex_lock(&control->send_lock); /* workers may be sending: they fail, but they use the fd */
+	control->open = false;
 	channel_close(&control->channel);
+	pthread_mutex_unlock(&control->send_lock);
 }

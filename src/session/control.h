@@ -21,7 +21,8 @@ struct control {
 	bool started;
 	sem_t room; /* for messages in the mailbox: a peer that floods us waits here */
 	struct queue *mailbox;
-	uint64_t attempt; /* put into every note */
+	uint64_t link; /* put into every note */
+	bool open;     /* under send_lock: messages can be sent */
 	bool (*take)(void *ctx, const struct message *message);
 	void *ctx;
 	struct note lost;
@@ -30,10 +31,13 @@ struct control {
 void control_init(struct control *control);
 void control_fini(struct control *control); /* after control_stop */
 
-/* Makes a stopped control new for another peer; notes of the last one may still be about. */
-void control_reset(struct control *control, uint64_t attempt);
+/*
+ * Makes a stopped control new for another connection, when the session has read every note of the one before. link is
+ * the number of this one.
+ */
+void control_reset(struct control *control, uint64_t link);
 
-/* Sends one message. -EPIPE, -ETIMEDOUT: the peer is gone. */
+/* Sends one message. -EPIPE, -ETIMEDOUT, -ECANCELED: the channel is of no more use, which its receiver notes, too. */
 int control_send(struct control *control, const struct message *message, struct gw_error *e);
 
 /*
@@ -46,7 +50,7 @@ int control_receive(struct control *control, struct message **message, struct gw
 int control_start(struct control *control, struct queue *mailbox, bool (*take)(void *, const struct message *),
 		  void *ctx);
 
-/* Shuts the channel, joins the thread, closes. The mailbox must be drained by someone, or closed. Any state. */
+/* Shuts the channel, joins the thread, closes. The mailbox has room, or is closed. Any state. */
 void control_stop(struct control *control);
 
 #endif

@@ -27,11 +27,13 @@ static void fill_limits(struct gw_limits *limits, const struct gw_limits *given)
 		limits->device_window_bytes = DEFAULT_DEVICE_WINDOW_BYTES;
 	if (!limits->stall_ns)
 		limits->stall_ns = DEFAULT_STALL_NS;
+	if (!limits->reconnect_ns)
+		limits->reconnect_ns = DEFAULT_RECONNECT_NS;
 }
 
 static int check_arguments(const struct gw_vm *vm, const struct gw_limits *limits, struct gw_error *e)
 {
-	if (vm->size < sizeof(*vm) || vm->ops->size < sizeof(*vm->ops))
+	if (vm->size < sizeof(*vm) || vm->ops->size < offsetof(struct gw_vm_ops, throttle))
 		return err_set(e, -EINVAL, "VM", "the VM or its ops are of an older, smaller layout");
 	if (!vm->ops->pause || !vm->ops->resume || !vm->ops->dirty_start || !vm->ops->dirty_sync ||
 	    !vm->ops->dirty_stop || !vm->ops->state_save || !vm->ops->state_load)
@@ -45,6 +47,12 @@ static int check_arguments(const struct gw_vm *vm, const struct gw_limits *limit
 		return err_set(e, -EINVAL, "limits", "a device window of %llu bytes; %llu to %llu are allowed",
 			       (unsigned long long)limits->device_window_bytes, LIMIT_DEVICE_BUFFER_BYTES,
 			       LIMIT_DEVICE_WINDOW_BYTES);
+	if (limits->reconnect_ns > LIMIT_RECONNECT_NS)
+		return err_set(e, -EINVAL, "limits", "%llu s to connect again; at most %llu",
+			       (unsigned long long)(limits->reconnect_ns / NS_PER_S), LIMIT_RECONNECT_NS / NS_PER_S);
+	if (limits->no_converge > GW_NO_CONVERGE_CANCEL)
+		return err_set(e, -EINVAL, "limits", "%u is nothing to do when it does not converge",
+			       limits->no_converge);
 	return 0;
 }
 
@@ -110,7 +118,11 @@ int core_start(struct core *core, const char *name, void *(*run)(void *), void *
 	int ret;
 
 	core->start_ns = clock_now_ns(&clock_monotonic);
+	core->link = 1;
+	core->control.link = 1;
 	ret = worker_start(&core->vm_worker, "gw-vm", &core->mailbox, NULL, NULL);
+	if (!ret)
+		ret = worker_start(&core->link_worker, "gw-link", &core->mailbox, NULL, NULL);
 	if (!ret)
 		ret = thread_start(&core->thread, name, run, ctx);
 	core->started = !ret;
@@ -125,6 +137,7 @@ void core_fini(struct core *core)
 	}
 	queue_close(&core->mailbox);
 	control_stop(&core->control);
+	worker_stop(&core->link_worker);
 	worker_stop(&core->vm_worker);
 	control_fini(&core->control);
 	note_drop_all(&core->mailbox);
@@ -136,7 +149,85 @@ void core_fini(struct core *core)
 
 void core_begin_vm(struct core *core, enum action_type action, int (*run)(void *ctx, struct gw_error *e), void *ctx)
 {
-	worker_post(&core->vm_worker, &core->vm_jobs[action], action, run, ctx);
+	worker_post(&core->vm_worker, &core->jobs[action], action, run, ctx);
+}
+
+void core_begin_link(struct core *core, enum action_type action, int (*run)(void *ctx, struct gw_error *e), void *ctx)
+{
+	worker_post(&core->link_worker, &core->jobs[action], action, run, ctx);
+}
+
+bool core_is_stale(const struct core *core, const struct note *note)
+{
+	return note->link && note->link != core->link;
+}
+
+bool core_can_throttle(const struct core *core)
+{
+	const struct gw_vm_ops *ops = core->vm.ops;
+
+	return ops->size >= offsetof(struct gw_vm_ops, throttle) + sizeof(ops->throttle) && ops->throttle;
+}
+
+void core_add_blocker(struct core *core, const struct reason *reason)
+{
+	if (core->nr_blockers < ARRAY_SIZE(core->blockers))
+		core->blockers[core->nr_blockers++] = *reason;
+}
+
+void core_report_blockers(const struct core *core, struct gw_report *report)
+{
+	report->nr_blockers = core->nr_blockers;
+	for (uint32_t i = 0; i < core->nr_blockers; i++) {
+		const struct reason *reason = &core->blockers[i];
+		struct gw_blocker *blocker = &report->blockers[i];
+
+		snprintf(blocker->code, sizeof(blocker->code), "%s", reason_code_name(reason->code));
+		snprintf(blocker->where, sizeof(blocker->where), "%s", reason->where);
+		snprintf(blocker->what, sizeof(blocker->what), "%s", reason->what);
+	}
+}
+
+/* That the other side owns the guest is an answer, not a failure. */
+static int do_claim(void *ctx, struct gw_error *e)
+{
+	struct core *core = ctx;
+	struct gw_error answer = GW_ERROR_NONE;
+	int ret = gw_arbiter_claim(core->limits.arbiter, core->claim_id, core->claim_side, &answer);
+
+	core->claim = ret ? CLAIM_THEIRS : CLAIM_MINE;
+	if (!ret || ret == -EBUSY)
+		return 0;
+	err_first(e, &answer);
+	return ret;
+}
+
+static int do_give_back(void *ctx, struct gw_error *e)
+{
+	struct core *core = ctx;
+
+	struct gw_error answer = GW_ERROR_NONE;
+	int ret = gw_arbiter_give_back(core->limits.arbiter, core->claim_id, &answer);
+
+	if (ret == -EINVAL)
+		return 0; /* it is not ours: there is nothing to give back */
+	err_first(e, &answer);
+	return ret;
+}
+
+void core_begin_claim(struct core *core, enum gw_side side, const uint8_t id[MIGRATION_ID_BYTES])
+{
+	core->claim_side = side;
+	memcpy(core->claim_id, id, MIGRATION_ID_BYTES);
+	core_begin(core, ACTION_CLAIM, 1);
+	core_begin_link(core, ACTION_CLAIM, do_claim, core);
+}
+
+void core_begin_give_back(struct core *core, const uint8_t id[MIGRATION_ID_BYTES])
+{
+	memcpy(core->claim_id, id, MIGRATION_ID_BYTES);
+	core_begin(core, ACTION_GIVE_BACK, 1);
+	core_begin_link(core, ACTION_GIVE_BACK, do_give_back, core);
 }
 
 void core_begin(struct core *core, enum action_type action, uint32_t nr_parts)
@@ -157,11 +248,15 @@ struct event core_finished(struct core *core, enum action_type action)
 {
 	struct parts *parts = &core->parts[action];
 
-	return (struct event){
+	struct event event = {
 		.type = parts->error.code ? EVENT_FAILED : EVENT_DONE,
 		.action = action,
 		.error = parts->error,
 	};
+
+	if (action == ACTION_CLAIM)
+		event.claim = core->claim;
+	return event;
 }
 
 int core_cancel(struct core *core)

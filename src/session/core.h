@@ -12,6 +12,7 @@
 #include "session/control.h"
 #include "session/worker.h"
 
+#include <godwit/arbiter.h>
 #include <godwit/report.h>
 #include <godwit/vm.h>
 
@@ -33,12 +34,19 @@ struct core {
 	pthread_t thread;
 	bool started;
 	struct control control;
-	struct worker vm_worker;
-	struct job vm_jobs[NR_ACTION_TYPES];
+	uint64_t link;             /* the number of the connection at hand: what an older one's threads noted is void */
+	struct worker vm_worker;   /* the VM's callbacks, never two at once */
+	struct worker link_worker; /* what waits for a network or for the arbiter */
+	struct job jobs[NR_ACTION_TYPES];
 	struct parts parts[NR_ACTION_TYPES];
 	struct meter meter;
 	uint64_t start_ns;
 	struct note cancel, decide, quit;
+	struct reason blockers[GW_MAX_BLOCKERS]; /* found on this side, then those that the peer sent */
+	uint32_t nr_blockers;
+	enum gw_side claim_side; /* CLAIM, GIVE_BACK: what is asked for */
+	uint8_t claim_id[MIGRATION_ID_BYTES];
+	enum claim_result claim;
 	struct gw_error data_lost; /* a data channel broke: held back until held_ns, as the peer may still say why */
 	uint64_t held_ns;          /* DEADLINE_NEVER: nothing is held */
 
@@ -56,8 +64,20 @@ int core_init(struct core *core, const struct gw_vm *vm, const struct gw_limits 
 int core_start(struct core *core, const char *name, void *(*run)(void *), void *ctx, struct gw_error *e);
 void core_fini(struct core *core);
 
-/* Begins a part on the VM's worker. */
+/* Begins a part on the VM's worker, or on the one for what waits for others. */
 void core_begin_vm(struct core *core, enum action_type action, int (*run)(void *ctx, struct gw_error *e), void *ctx);
+void core_begin_link(struct core *core, enum action_type action, int (*run)(void *ctx, struct gw_error *e), void *ctx);
+
+/* The note is of a thread of a connection that is no more. */
+bool core_is_stale(const struct core *core, const struct note *note);
+
+bool core_can_throttle(const struct core *core);                       /* the op is newer than the ops' first layout */
+void core_add_blocker(struct core *core, const struct reason *reason); /* more than fit are cut */
+void core_report_blockers(const struct core *core, struct gw_report *report);
+
+/* CLAIM and GIVE_BACK, for both sides. */
+void core_begin_claim(struct core *core, enum gw_side side, const uint8_t id[MIGRATION_ID_BYTES]);
+void core_begin_give_back(struct core *core, const uint8_t id[MIGRATION_ID_BYTES]);
 /* Opens an action of nr parts; nr 0 is allowed. */
 void core_begin(struct core *core, enum action_type action, uint32_t nr_parts);
 /* Counts one part done. True: it was the last one. */

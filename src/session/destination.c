@@ -25,7 +25,8 @@ static void begin_attempt(struct gw_destination *d)
 	int fd;
 
 	destination_close_attempt(d);
-	control_reset(control, ++d->attempt);
+	d->attempt++;
+	control_reset(control, ++d->core.link);
 	d->core.held_ns = DEADLINE_NEVER;
 	__atomic_store_n(&d->stop_populating, 0, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&d->door);
@@ -35,6 +36,10 @@ static void begin_attempt(struct gw_destination *d)
 	pthread_mutex_unlock(&d->door);
 	control->channel.stall_ns = d->core.limits.stall_ns;
 	control->seq_in = 1;
+	d->detached = false;
+	d->rejoin_stage = 0;
+	memset(d->lane_frames, 0, sizeof(d->lane_frames));
+	d->engine.config.arbiter = d->core.limits.arbiter && hello.hello.features & HELLO_ARBITER;
 	destination_feed(d, &start);
 	if (channel_adopt(&control->channel, fd, NULL) || control_start(control, &d->core.mailbox, NULL, NULL)) {
 		struct event lost = { .type = EVENT_PEER_LOST };
@@ -55,9 +60,13 @@ static int keep(struct gw_destination *d, const struct message *m, struct gw_err
 	if (m->type == FRAME_COMMIT)
 		d->commit_ns = now_ns();
 	if (m->type == FRAME_VM_STATE) {
+		if (d->engine.phase != DESTINATION_LOADING)
+			return 0; /* the engine refuses it, and somebody may be reading the one there is */
 		slot = (void **)&d->vm_state;
 		from = m->vm_state.bytes;
 		size = m->vm_state.nr_bytes;
+		free(*slot); /* a connection that broke may have lost the end of the other */
+		*slot = NULL;
 	} else if (m->type != FRAME_MANIFEST && m->type != FRAME_PREPARE) {
 		return 0;
 	}
@@ -116,6 +125,8 @@ static void take_note(struct gw_destination *d, struct note *note)
 {
 	struct event event = { 0 };
 
+	if (core_is_stale(&d->core, note))
+		return;
 	switch (note->type) {
 	case NOTE_PART_DONE:
 		if (core_part_done(&d->core, note))
@@ -124,13 +135,16 @@ static void take_note(struct gw_destination *d, struct note *note)
 	case NOTE_CONTROL:
 		begin_attempt(d);
 		break;
+	case NOTE_REJOINED:
+		destination_rejoin(d);
+		break;
 	case NOTE_CANCEL:
 	case NOTE_DECIDE_OWNER:
 		event.type = note->type == NOTE_CANCEL ? EVENT_CANCEL : EVENT_TAKE_OVER;
 		destination_feed(d, &event);
 		break;
 	default:
-		if (note->attempt == d->attempt)
+		if (!note->attempt || note->attempt == d->attempt)
 			take_note_of_attempt(d, note);
 		break;
 	}
@@ -156,6 +170,7 @@ static void reopen(struct gw_destination *d)
 		return;
 	pthread_mutex_lock(&d->door);
 	over = d->busy && d->candidate < 0; /* else its NOTE_CONTROL is on the way */
+	d->rejoinable = false;
 	pthread_mutex_unlock(&d->door);
 	if (!over)
 		return;
@@ -169,6 +184,7 @@ static void wind_down(struct gw_destination *d)
 {
 	queue_close(&d->core.mailbox);
 	destination_close_all(d);
+	worker_stop(&d->core.link_worker);
 	worker_stop(&d->core.vm_worker);
 	destination_close_attempt(d);
 }
@@ -190,7 +206,7 @@ void *destination_run(void *arg)
 		} else {
 			event = core_tick(&d->core);
 			if (event.type == EVENT_TICK && destination_data_stalled(d, &event.error))
-				event.type = EVENT_FAULT;
+				event.type = EVENT_PEER_LOST;
 			destination_feed(d, &event);
 		}
 		reopen(d);

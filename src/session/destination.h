@@ -23,14 +23,21 @@ struct gw_destination {
 	pthread_t acceptor;
 	bool accepting;
 
-	pthread_mutex_t door;       /* between the acceptor and the session's thread: guards the next five */
-	bool busy;                  /* a control channel is in use */
+	pthread_mutex_t door;       /* between the acceptor and the session's thread: guards the next six */
+	bool busy;                  /* a migration is on, or was: its source alone may come */
 	bool data_open;             /* data channels are welcome */
+	bool rejoinable;            /* the source of the attempt may come back */
 	int candidate;              /* the socket of a control channel on its way to the session's thread; -1: none */
-	struct message_hello hello; /* of the attempt */
+	struct message_hello hello; /* of the attempt; its epoch is that of the connection at hand */
 	struct receiver receivers[GW_MAX_CHANNELS];
 
-	struct note arrived; /* NOTE_CONTROL */
+	struct note arrived;   /* NOTE_CONTROL */
+	struct note rejoined;  /* NOTE_REJOINED: a candidate is there; then, posted to itself: the old notes are read */
+	uint32_t rejoin_stage; /* which of the two is due */
+	bool detached;         /* the connection's threads are gone; .resumed says what has come */
+	struct message_resumed resumed;
+	uint64_t lane_frames[GW_MAX_CHANNELS]; /* RAM frames that came whole on the data channels of the connection */
+	uint64_t first_frames, first_pages;    /* the counts when this connection began */
 	uint64_t attempt;
 	struct receiving receiving;
 	struct page_digest digest;
@@ -65,6 +72,11 @@ void destination_close_attempt(struct gw_destination *destination);
 /* What must be here for the guest to be whole, against what PREPARE promised. */
 int destination_check_totals(struct gw_destination *destination, struct gw_error *e);
 
+/* The connection is no more: joins its threads, drops what came out of order; what came in order stays. */
+void destination_detach(struct gw_destination *destination);
+/* The source has come back. */
+void destination_rejoin(struct gw_destination *destination);
+
 /* PREPARE was sent after all data. True: some is missing, and nothing has come for the stall limit; e says so. */
 bool destination_data_stalled(struct gw_destination *destination, struct gw_error *e);
 
@@ -75,6 +87,7 @@ void destination_action_over(struct gw_destination *destination, enum action_typ
 /* FINISH_LOAD goes on when all data channels have come to their END and every device is loaded. */
 void destination_go_on_loading(struct gw_destination *destination);
 void destination_close_all(struct gw_destination *destination);
+void destination_close_channels(struct gw_destination *destination);
 
 /* One event in, the actions it came to begun. Called again from within, by an action that ends at once. */
 void destination_feed(struct gw_destination *destination, struct event *event);

@@ -61,16 +61,45 @@ static int do_resume(void *ctx, struct gw_error *e)
 	return d->core.vm.ops->resume(d->core.vm.ctx, e);
 }
 
+/* Do the two sides see the same arbiter? That is one more reason, not a failure. */
+static int do_meet(void *ctx, struct gw_error *e)
+{
+	struct gw_destination *d = ctx;
+	struct gw_error error = GW_ERROR_NONE;
+
+	(void)e;
+	if (!gw_arbiter_check(d->core.limits.arbiter, &error))
+		gw_arbiter_meet(d->core.limits.arbiter, d->core.claim_id, &error);
+	if (error.code)
+		reasons_add(&d->reasons, REASON_ARBITER, error.where, "%s", error.what);
+	return 0;
+}
+
 static void begin_check(struct gw_destination *d, const struct action *a)
 {
-	struct event event = { .type = EVENT_DONE, .action = a->type };
+	bool source_has_one = d->hello.features & HELLO_ARBITER;
 
 	memset(&d->reasons, 0, sizeof(d->reasons));
 	manifest_compare(d->source, &d->core.manifest, &d->reasons);
-	event.nr_reasons = d->reasons.nr;
-	if (!event.nr_reasons && destination_open_attempt(d, &event.error))
-		event.type = EVENT_FAILED;
-	destination_feed(d, &event);
+	if (d->core.limits.arbiter && !source_has_one)
+		reasons_add(&d->reasons, REASON_ARBITER, "arbiter",
+			    "the destination has an arbiter, the source has none: give both the same, or none");
+	core_begin(&d->core, a->type, d->engine.config.arbiter ? 1 : 0);
+	memcpy(d->core.claim_id, d->hello.migration_id, MIGRATION_ID_BYTES);
+	if (d->engine.config.arbiter)
+		core_begin_link(&d->core, a->type, do_meet, d);
+	else
+		destination_action_over(d, a->type);
+}
+
+/* Only a guest that is really taken needs what an attempt needs. */
+static void check_over(struct gw_destination *d, struct event *event)
+{
+	event->nr_reasons = d->reasons.nr;
+	if (event->nr_reasons || d->hello.features & HELLO_DRY_RUN || !d->source)
+		return;
+	if (destination_open_attempt(d, &event->error))
+		event->type = EVENT_FAILED;
 }
 
 static void begin_prepare_load(struct gw_destination *d, const struct action *a)
@@ -88,6 +117,9 @@ void destination_go_on_loading(struct gw_destination *d)
 	if (parts->stage != 1 || d->nr_ended < d->hello.nr_channels || d->nr_loaded < d->nr_loaders)
 		return;
 	parts->stage = 2;
+	pthread_mutex_lock(&d->door);
+	d->data_open = false; /* nobody writes to what is checked, or to a guest that runs */
+	pthread_mutex_unlock(&d->door);
 	if (destination_check_totals(d, &parts->error))
 		destination_action_over(d, ACTION_FINISH_LOAD);
 	else
@@ -144,12 +176,35 @@ static void begin_discard(struct gw_destination *d, const struct action *a)
 void destination_close_all(struct gw_destination *d)
 {
 	__atomic_store_n(&d->stop_populating, 1, __ATOMIC_RELAXED);
+	destination_close_channels(d);
+}
+
+void destination_close_channels(struct gw_destination *d)
+{
 	channel_shutdown(&d->core.control.channel);
 	pthread_mutex_lock(&d->door);
 	d->data_open = false;
 	for (uint32_t i = 0; i < GW_MAX_CHANNELS; i++)
 		channel_shutdown(&d->receivers[i].channel);
 	pthread_mutex_unlock(&d->door);
+}
+
+static void detach(struct gw_destination *d, const struct action *a)
+{
+	(void)a;
+	destination_detach(d);
+}
+
+static void begin_claim(struct gw_destination *d, const struct action *a)
+{
+	(void)a;
+	core_begin_claim(&d->core, GW_SIDE_DESTINATION, d->hello.migration_id);
+}
+
+static void begin_give_back(struct gw_destination *d, const struct action *a)
+{
+	(void)a;
+	core_begin_give_back(&d->core, d->hello.migration_id);
 }
 
 static void close_channels(struct gw_destination *d, const struct action *a)
@@ -160,7 +215,6 @@ static void close_channels(struct gw_destination *d, const struct action *a)
 
 static void finish(struct gw_destination *d, const struct action *a)
 {
-	listener_shutdown(&d->listener);
 	destination_report(d, a);
 	core_publish(&d->core, a->outcome);
 }
@@ -196,6 +250,9 @@ void destination_carry_out(struct gw_destination *d, const struct action *a)
 		[ACTION_CHECK] = begin_check,
 		[ACTION_PREPARE_LOAD] = begin_prepare_load,
 		[ACTION_FINISH_LOAD] = begin_finish_load,
+		[ACTION_DETACH] = detach,
+		[ACTION_CLAIM] = begin_claim,
+		[ACTION_GIVE_BACK] = begin_give_back,
 		[ACTION_RUN] = begin_run,
 		[ACTION_DISCARD] = begin_discard,
 	};
@@ -215,5 +272,7 @@ void destination_action_over(struct gw_destination *d, enum action_type action)
 		d->running_ns = now_ns();
 	}
 	event = core_finished(&d->core, action);
+	if (action == ACTION_CHECK)
+		check_over(d, &event);
 	destination_feed(d, &event);
 }

@@ -21,6 +21,7 @@ GW_EXPORT int gw_destination_new(struct gw_destination **destination, const stru
 	pthread_mutex_init(&d->door, NULL);
 	d->listener.fd = -1;
 	d->arrived.type = NOTE_CONTROL;
+	d->rejoined.type = NOTE_REJOINED;
 	d->candidate = -1;
 	for (uint32_t i = 0; i < GW_MAX_CHANNELS; i++)
 		receiver_init(&d->receivers[i]);

@@ -15,7 +15,7 @@
 void destination_close_attempt(struct gw_destination *d)
 {
 	pthread_mutex_lock(&d->door);
-	d->data_open = false;
+	d->data_open = d->rejoinable = false;
 	pthread_mutex_unlock(&d->door);
 	control_stop(&d->core.control);
 	for (uint32_t i = 0; i < GW_MAX_CHANNELS; i++)
@@ -52,7 +52,7 @@ static int open_loaders(struct gw_destination *d, struct gw_error *e)
 			return err_set(e, -ENODEV, d->source->devices[i].id, "the device is not here");
 		d->nr_loaders = i + 1;
 		ret = loader_init(&d->loaders[i], dev, i, d->core.limits.device_window_bytes, &d->core.control,
-				  &d->loaded_bytes[i], e);
+				  &d->core.mailbox, d->attempt, &d->loaded_bytes[i], e);
 	}
 	return ret;
 }
@@ -76,14 +76,16 @@ int destination_open_attempt(struct gw_destination *d, struct gw_error *e)
 		.nr_loaders = d->nr_loaders,
 		.mailbox = &d->core.mailbox,
 		.meter = &d->core.meter,
-		.attempt = d->attempt,
+		.link = d->core.link,
 		.counts = &d->counts,
 	};
 	__atomic_store_n(&d->counts.ram_frames, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&d->counts.data_pages, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&d->counts.zero_pages, 0, __ATOMIC_RELAXED);
+	d->first_frames = d->first_pages = 0;
 	pthread_mutex_lock(&d->door);
 	d->data_open = true;
+	d->rejoinable = d->hello.reconnect_ms > 0;
 	pthread_mutex_unlock(&d->door);
 	return 0;
 }
@@ -111,9 +113,9 @@ bool destination_data_stalled(struct gw_destination *d, struct gw_error *e)
 int destination_check_totals(struct gw_destination *d, struct gw_error *e)
 {
 	const struct message_prepare *p = d->prepare;
-	uint64_t frames = __atomic_load_n(&d->counts.ram_frames, __ATOMIC_RELAXED);
+	uint64_t frames = __atomic_load_n(&d->counts.ram_frames, __ATOMIC_RELAXED) - d->first_frames;
 	uint64_t pages = __atomic_load_n(&d->counts.data_pages, __ATOMIC_RELAXED) +
-			 __atomic_load_n(&d->counts.zero_pages, __ATOMIC_RELAXED);
+			 __atomic_load_n(&d->counts.zero_pages, __ATOMIC_RELAXED) - d->first_pages;
 
 	if (frames != p->ram_frames || pages != p->ram_pages)
 		return err_set(e, -EBADMSG, "RAM", "%llu pages arrived, %llu were sent", (unsigned long long)pages,

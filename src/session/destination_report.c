@@ -12,6 +12,8 @@ static void compose_welcome(struct gw_destination *d, const struct action *a, st
 	(void)a;
 	m->welcome.version = WIRE_VERSION_MAX;
 	m->welcome.features = d->hello.features & HELLO_FEATURES;
+	if (!d->core.limits.arbiter)
+		m->welcome.features &= ~HELLO_ARBITER;
 }
 
 static void compose_accept(struct gw_destination *d, const struct action *a, struct message *m)
@@ -69,6 +71,16 @@ static void compose_summary(struct gw_destination *d, const struct action *a, st
 		loader_result(&d->loaders[i], &m->summary.devices[i]);
 }
 
+/* What is here; how far it has come is the engine's to know. */
+static void compose_resumed(struct gw_destination *d, const struct action *a, struct message *m)
+{
+	(void)a;
+	for (uint32_t i = 0; i < d->nr_loaders; i++)
+		loader_update(&d->loaders[i], &d->resumed.devices[i]);
+	m->resumed = d->resumed;
+	m->resumed.phase = destination_resumed_phase(&d->engine);
+}
+
 static void compose_nothing(struct gw_destination *d, const struct action *a, struct message *m)
 {
 	(void)d;
@@ -82,6 +94,7 @@ bool destination_compose(struct gw_destination *d, const struct action *a, struc
 		[FRAME_WELCOME] = compose_welcome,   [FRAME_ACCEPT] = compose_accept,   [FRAME_REFUSE] = compose_refuse,
 		[FRAME_LOADABLE] = compose_loadable, [FRAME_READY] = compose_ready,     [FRAME_FAILED] = compose_failed,
 		[FRAME_RUNNING] = compose_running,   [FRAME_SUMMARY] = compose_summary, [FRAME_PING] = compose_nothing,
+		[FRAME_RESUMED] = compose_resumed,
 	};
 
 	if (a->message >= FRAME_RAM || !composers[a->message])
@@ -117,6 +130,12 @@ void destination_report(struct gw_destination *d, const struct action *finish)
 		.vm_state_bytes = d->nr_vm_state,
 		.peak_rss_destination_bytes = core_peak_rss_bytes(),
 	};
+	r->handover = (struct gw_handover){
+		.arbiter = d->engine.config.arbiter,
+		.committed = d->commit_ns > 0,
+	};
+	if (d->core.claim)
+		r->handover.claimed_by = d->core.claim == CLAIM_MINE ? GW_SIDE_DESTINATION : GW_SIDE_SOURCE;
 	r->ram.total_bytes = d->core.ram.total_pages * GW_PAGE_BYTES;
 	r->ram.sent_pages = __atomic_load_n(&d->counts.data_pages, __ATOMIC_RELAXED);
 	r->ram.zero_pages = __atomic_load_n(&d->counts.zero_pages, __ATOMIC_RELAXED);

@@ -14,7 +14,7 @@
 static uint64_t idle(void *ctx);
 
 int loader_init(struct loader *l, struct gw_device *dev, uint32_t index, uint64_t window_bytes, struct control *control,
-		uint64_t *bytes, struct gw_error *e)
+		struct queue *mailbox, uint64_t attempt, uint64_t *bytes, struct gw_error *e)
 {
 	int ret;
 
@@ -23,8 +23,8 @@ int loader_init(struct loader *l, struct gw_device *dev, uint32_t index, uint64_
 	};
 	__atomic_store_n(bytes, 0, __ATOMIC_RELAXED);
 	pthread_mutex_init(&l->lock, NULL);
-	l->loaded = (struct note){ .type = NOTE_SAVED, .attempt = control->attempt };
-	l->fault = (struct note){ .type = NOTE_FAULT, .attempt = control->attempt };
+	l->loaded = (struct note){ .type = NOTE_SAVED, .attempt = attempt };
+	l->fault = (struct note){ .type = NOTE_FAULT, .attempt = attempt };
 	l->state = device_state(dev);
 	l->nr_slots = window_bytes / LIMIT_DEVICE_BUFFER_COST;
 	l->slots = calloc(l->nr_slots, sizeof(struct arrival *));
@@ -32,7 +32,7 @@ int loader_init(struct loader *l, struct gw_device *dev, uint32_t index, uint64_
 	if (!l->slots || !l->digest)
 		return err_set(e, -ENOMEM, gw_device_id(dev), "no memory to load the device");
 	XXH3_64bits_reset(l->digest);
-	ret = worker_start(&l->worker, "gw-loader", control->mailbox, idle, l);
+	ret = worker_start(&l->worker, "gw-loader", mailbox, idle, l);
 	return ret ? err_set(e, ret, gw_device_id(dev), "cannot start a thread") : 0;
 }
 
@@ -81,6 +81,34 @@ int loader_put(struct loader *l, struct arrival *arrival, struct gw_error *e)
 	}
 	worker_kick(&l->worker);
 	return 0;
+}
+
+void loader_rewind(struct loader *l, struct device_resumed *resumed)
+{
+	uint64_t end;
+
+	pthread_mutex_lock(&l->lock);
+	for (end = l->next; end - l->next < l->nr_slots && l->slots[end % l->nr_slots]; end++)
+		;
+	for (uint64_t number = end; number - l->next < l->nr_slots; number++) {
+		struct arrival **slot = &l->slots[number % l->nr_slots];
+
+		if (*slot)
+			l->used_credit -= device_buffer_cost((*slot)->nr_bytes);
+		free(*slot);
+		*slot = NULL;
+	}
+	pthread_mutex_unlock(&l->lock);
+	resumed->next = end;
+	loader_update(l, resumed);
+}
+
+void loader_update(struct loader *l, struct device_resumed *resumed)
+{
+	pthread_mutex_lock(&l->lock);
+	resumed->loaded = l->nr_loaded;
+	resumed->initial_loaded = l->initial_loaded;
+	pthread_mutex_unlock(&l->lock);
 }
 
 static int walk(struct loader *l, uint32_t to, struct gw_error *e)
@@ -157,6 +185,7 @@ static struct arrival *take_next(struct loader *l)
 
 static int write_all(struct loader *l, const struct arrival *arrival, struct gw_error *e)
 {
+	uint64_t began_ns = clock_now_ns(&clock_monotonic);
 	uint32_t done = 0;
 
 	if (arrival->header.sent != *l->bytes)
@@ -171,27 +200,56 @@ static int write_all(struct loader *l, const struct arrival *arrival, struct gw_
 			return err_set(e, -EIO, gw_device_id(l->dev), "the device takes no more state");
 		done += (uint32_t)n;
 	}
+	l->busy_ns += clock_now_ns(&clock_monotonic) - began_ns;
 	XXH3_64bits_update(l->digest, arrival->bytes, arrival->nr_bytes);
 	__atomic_fetch_add(l->bytes, arrival->nr_bytes, __ATOMIC_RELAXED);
 	return 0;
 }
 
-/* Tells the source that room is free again: now and then, and always before the worker goes to sleep. */
-static int grant(struct loader *l, uint64_t freed, struct gw_error *e)
+/*
+ * A message that a broken connection swallows is no failure: RESUMED says all of it again. A channel that is of no more
+ * use is told of by its own thread.
+ */
+static int tell(struct loader *l, const struct message *message, struct gw_error *e)
 {
+	int ret = control_send(l->control, message, NULL);
+
+	return ret == -ENOMEM ? err_set(e, ret, gw_device_id(l->dev), "no memory for a message") : 0;
+}
+
+/* Tells the source that room is free again: now and then, and always before the worker goes to sleep. */
+static int grant(struct loader *l, const struct arrival *arrival, struct gw_error *e)
+{
+	uint64_t freed = device_buffer_cost(arrival->nr_bytes);
 	struct message message = { .type = FRAME_GRANT, .grant.device = l->index };
 	bool more;
 
 	pthread_mutex_lock(&l->lock);
 	l->used_credit -= freed;
+	l->nr_loaded = message.grant.loaded = arrival->header.number + 1;
 	more = l->slots[l->next % l->nr_slots];
 	pthread_mutex_unlock(&l->lock);
 	l->grant_due += freed;
+	l->bytes_due += arrival->nr_bytes;
 	if (more && l->grant_due < l->window_bytes / 4)
 		return 0;
-	message.grant.bytes = l->grant_due;
-	l->grant_due = 0;
-	return control_send(l->control, &message, e);
+	message.grant.bytes = l->bytes_due;
+	message.grant.busy_ns = min_u64(l->busy_ns, LIMIT_DURATION_NS);
+	l->grant_due = l->bytes_due = l->busy_ns = 0;
+	return tell(l, &message, e);
+}
+
+static int initial_loaded(struct loader *l, uint64_t number, struct gw_error *e)
+{
+	struct message message = {
+		.type = FRAME_INITIAL_LOADED,
+		.initial_loaded = { .device = l->index, .number = number },
+	};
+
+	pthread_mutex_lock(&l->lock);
+	l->initial_loaded = number + 1;
+	pthread_mutex_unlock(&l->lock);
+	return tell(l, &message, e);
 }
 
 /* The last buffer is in: the device checks what it has got when it leaves RESUMING. */
@@ -210,17 +268,18 @@ static int finish(struct loader *l, struct gw_error *e)
 
 static int load(struct loader *l, const struct arrival *arrival, struct gw_error *e)
 {
-	struct message loaded = { .type = FRAME_INITIAL_LOADED, .initial_loaded.device = l->index };
 	int ret;
 
 	if (arrival->header.flags & DEVICE_BUFFER_STOP_COPY && !l->began_ns)
 		l->began_ns = clock_now_ns(&clock_monotonic);
 	ret = write_all(l, arrival, e);
+	if (!ret)
+		ret = grant(l, arrival, e);
 	if (!ret && arrival->header.flags & DEVICE_BUFFER_INITIAL_END)
-		ret = control_send(l->control, &loaded, e);
+		ret = initial_loaded(l, arrival->header.number, e);
 	if (!ret && arrival->header.flags & DEVICE_BUFFER_LAST)
-		return finish(l, e);
-	return ret ? ret : grant(l, device_buffer_cost(arrival->nr_bytes), e);
+		ret = finish(l, e);
+	return ret;
 }
 
 static uint64_t idle(void *ctx)

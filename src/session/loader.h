@@ -27,17 +27,20 @@ struct loader {
 	struct worker worker;
 	struct job jobs[NR_ACTION_TYPES];
 
-	pthread_mutex_t lock;   /* guards the next four */
+	pthread_mutex_t lock;   /* guards the next six */
 	struct arrival **slots; /* of number next .. next + nr_slots - 1, at number % nr_slots */
 	uint64_t nr_slots;
 	uint64_t next;
 	uint64_t used_credit;
+	uint64_t nr_loaded;      /* buffers; next may be one further, the one that is being written */
+	uint64_t initial_loaded; /* 1 + the number of the last loaded buffer with INITIAL_END */
 
 	/* the worker's own */
 	struct arc_log arcs;
 	bool loading;
 	uint64_t grant_due;
-	void *digest; /* XXH3 state over all that was written */
+	uint64_t bytes_due, busy_ns; /* of the buffers in grant_due: state, and writing it */
+	void *digest;                /* XXH3 state over all that was written */
 	uint64_t began_ns;
 
 	/* atomic */
@@ -48,9 +51,9 @@ struct loader {
 	struct note loaded, fault;
 };
 
-/* control has been started: notes go to its mailbox. *bytes is set to 0. */
+/* *bytes is set to 0. attempt is put into every note. */
 int loader_init(struct loader *loader, struct gw_device *dev, uint32_t index, uint64_t window_bytes,
-		struct control *control, uint64_t *bytes, struct gw_error *e);
+		struct control *control, struct queue *mailbox, uint64_t attempt, uint64_t *bytes, struct gw_error *e);
 void loader_fini(struct loader *loader); /* stops the worker; any state */
 
 /*
@@ -60,6 +63,14 @@ void loader_fini(struct loader *loader); /* stops the worker; any state */
 int loader_expect(struct loader *loader, const struct device_buffer_header *header, uint32_t nr_bytes,
 		  struct gw_error *e);
 int loader_put(struct loader *loader, struct arrival *arrival, struct gw_error *e); /* -EPROTO: number came twice */
+
+/*
+ * The connection is no more: what came after a gap is dropped, for it will be sent again. What there is then: for
+ * RESUMED.
+ */
+void loader_rewind(struct loader *loader, struct device_resumed *resumed);
+/* It goes on loading meanwhile: what is loaded now. */
+void loader_update(struct loader *loader, struct device_resumed *resumed);
 
 /* Begins the loader's part of an action: PREPARE_LOAD, DISCARD, and RUN in two steps. */
 void loader_begin(struct loader *loader, enum action_type action);

@@ -20,7 +20,9 @@ enum note_type {
 	NOTE_FAULT,         /* something in the background failed */
 	NOTE_SAVED,         /* source: a device's last buffer is queued. destination: a device is wholly loaded */
 	NOTE_ENDED,         /* END was sent (source) or came (destination) on a data channel */
+	NOTE_LANE_OVER,     /* source: a data channel has gone through its part of a round */
 	NOTE_CONTROL,       /* destination: a control channel was accepted and its HELLO read */
+	NOTE_REJOINED,      /* destination: the same, from a source that comes back */
 	NOTE_CANCEL,
 	NOTE_DECIDE_OWNER, /* the user decided after OWNER_UNKNOWN */
 	NOTE_QUIT,         /* the owner frees the session */
@@ -30,6 +32,7 @@ struct note {
 	enum note_type type;
 	enum action_type action;
 	uint64_t attempt; /* destination: which attempt it belongs to; older ones are dropped */
+	uint64_t link; /* of a channel's thread: which connection it belongs to; older ones are dropped. 0: of none */
 	struct gw_error error;
 	struct message *message;
 	sem_t *room; /* posted when a message's note is freed: its sender may have only so many in the mailbox */

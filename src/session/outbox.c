@@ -2,7 +2,10 @@
 /* Whose turn it is on a data channel: device state, RAM, or the end. */
 #include "session/outbox.h"
 
+#include "base/bits.h"
 #include "base/thread.h"
+
+#define MOST_AHEAD ((int64_t)LIMIT_CHUNK_BYTES) /* who had nothing to send for a while does not get all of it back */
 
 void outbox_init(struct outbox *box, uint32_t nr_lanes)
 {
@@ -20,14 +23,14 @@ void outbox_fini(struct outbox *box)
 	box->nr_lanes = 0;
 }
 
-void outbox_push(struct outbox *box, struct parcel *parcel)
+bool outbox_push(struct outbox *box, struct parcel *parcel)
 {
-	bool closed;
+	bool taken;
 
 	parcel->next = NULL;
 	pthread_mutex_lock(&box->lock);
-	closed = box->closed;
-	if (!closed) {
+	taken = !box->detached && !box->closed;
+	if (taken) {
 		if (box->first)
 			box->last->next = parcel;
 		else
@@ -36,29 +39,27 @@ void outbox_push(struct outbox *box, struct parcel *parcel)
 		pthread_cond_broadcast(&box->changed);
 	}
 	pthread_mutex_unlock(&box->lock);
-	if (closed)
-		parcel->sent(parcel);
+	return taken;
 }
 
-void outbox_begin_round(struct outbox *box, enum action_type action)
+void outbox_begin_round(struct outbox *box)
 {
 	pthread_mutex_lock(&box->lock);
-	box->round_action = action;
 	for (uint32_t i = 0; i < box->nr_lanes; i++)
 		box->lanes[i].round = true;
+	box->nr_rounds = box->nr_lanes;
+	box->ram_ahead = 0;
 	pthread_cond_broadcast(&box->changed);
 	pthread_mutex_unlock(&box->lock);
 }
 
-enum action_type outbox_end_round(struct outbox *box, uint32_t lane)
+void outbox_end_round(struct outbox *box, uint32_t lane)
 {
-	enum action_type action;
-
 	pthread_mutex_lock(&box->lock);
+	box->nr_rounds -= box->lanes[lane].round;
 	box->lanes[lane].round = false;
-	action = box->round_action;
+	pthread_cond_broadcast(&box->changed);
 	pthread_mutex_unlock(&box->lock);
-	return action;
 }
 
 void outbox_end(struct outbox *box)
@@ -70,20 +71,49 @@ void outbox_end(struct outbox *box)
 	pthread_mutex_unlock(&box->lock);
 }
 
+/* With the lock held. Whoever waits for RAM to catch up looks again. */
+static void count_ram(struct outbox *box, uint64_t bytes)
+{
+	bool was_behind = box->ram_ahead <= 0;
+
+	box->ram_ahead += (int64_t)min_u64(bytes, LIMIT_CHUNK_BYTES);
+	if (box->ram_ahead > MOST_AHEAD)
+		box->ram_ahead = MOST_AHEAD;
+	if (was_behind && box->ram_ahead > 0)
+		pthread_cond_broadcast(&box->changed);
+}
+
+/* With the lock held. A lane without RAM leaves the wire to those that have some, when it is their turn. */
+static bool device_is_next(const struct outbox *box)
+{
+	return box->first && (!box->nr_rounds || box->ram_ahead > 0);
+}
+
+static struct parcel *take_parcel(struct outbox *box)
+{
+	struct parcel *parcel = box->first;
+
+	box->first = parcel->next;
+	if (!box->nr_rounds)
+		return parcel;
+	box->ram_ahead -= (int64_t)parcel->nr_bytes;
+	if (box->ram_ahead < -MOST_AHEAD)
+		box->ram_ahead = -MOST_AHEAD;
+	return parcel;
+}
+
 /* With the lock held. */
 static bool pick(struct outbox *box, struct lane *lane, struct parcel **parcel, enum work *work)
 {
-	if (box->closed) {
+	if (box->closed || box->detached) {
 		*work = WORK_CLOSED;
-	} else if (box->first && (lane->device_turn || !lane->round)) {
-		*parcel = box->first;
-		box->first = box->first->next;
-		lane->device_turn = false;
+	} else if (device_is_next(box)) {
+		*parcel = take_parcel(box);
 		*work = WORK_DEVICE;
 	} else if (lane->round) {
-		lane->device_turn = true;
+		lane->sends_ram = true;
 		*work = WORK_RAM;
-	} else if (lane->end) {
+	} else if (lane->end && !box->first) {
 		lane->end = false;
 		*work = WORK_END;
 	} else {
@@ -92,31 +122,55 @@ static bool pick(struct outbox *box, struct lane *lane, struct parcel **parcel, 
 	return true;
 }
 
-enum work outbox_next(struct outbox *box, uint32_t lane, struct parcel **parcel)
+enum work outbox_next(struct outbox *box, uint32_t lane, uint64_t sent_bytes, struct parcel **parcel)
 {
 	enum work work;
 
 	pthread_mutex_lock(&box->lock);
+	if (box->lanes[lane].sends_ram)
+		count_ram(box, sent_bytes);
+	box->lanes[lane].sends_ram = false;
 	while (!pick(box, &box->lanes[lane], parcel, &work))
 		pthread_cond_wait(&box->changed, &box->lock);
 	pthread_mutex_unlock(&box->lock);
 	return work;
 }
 
-void outbox_close(struct outbox *box)
+static void detach(struct outbox *box, bool for_good)
 {
 	struct parcel *parcel, *next;
 
 	if (!box->nr_lanes)
 		return;
 	pthread_mutex_lock(&box->lock);
-	box->closed = true;
+	box->detached = true;
+	box->closed |= for_good;
 	parcel = box->first;
 	box->first = NULL;
+	for (uint32_t i = 0; i < box->nr_lanes; i++)
+		box->lanes[i] = (struct lane){ 0 };
+	box->nr_rounds = 0;
 	pthread_cond_broadcast(&box->changed);
 	pthread_mutex_unlock(&box->lock);
 	for (; parcel; parcel = next) {
 		next = parcel->next;
-		parcel->sent(parcel);
+		parcel->returned(parcel, false);
 	}
+}
+
+void outbox_detach(struct outbox *box)
+{
+	detach(box, false);
+}
+
+void outbox_attach(struct outbox *box)
+{
+	pthread_mutex_lock(&box->lock);
+	box->detached = false;
+	pthread_mutex_unlock(&box->lock);
+}
+
+void outbox_close(struct outbox *box)
+{
+	detach(box, true);
 }

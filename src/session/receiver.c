@@ -120,6 +120,7 @@ static int receive_ram(struct receiver *r, const struct arriving *in, struct gw_
 	if (shared->digest)
 		page_digest_runs(shared->digest, r->runs, nr_runs);
 	count_pages(r, nr_runs);
+	(*r->nr_frames)++;
 	return 0;
 }
 
@@ -207,6 +208,19 @@ static int receive_frame(struct receiver *r, struct gw_error *e)
 	return ret;
 }
 
+/*
+ * Bytes that went missing, or came from nowhere, in the pages of a frame that is not summed are seen only where the
+ * next header should be: so the frame before a bad one is not to be trusted, and is sent again if the source comes
+ * back.
+ */
+static void distrust_last(struct receiver *r, int ret)
+{
+	bool bad = ret == -EBADMSG || ret == -EPROTO || ret == -EPROTONOSUPPORT || ret == -EINVAL;
+
+	if (bad && *r->nr_frames)
+		(*r->nr_frames)--;
+}
+
 static void *run(void *arg)
 {
 	struct receiver *r = arg;
@@ -215,22 +229,25 @@ static void *run(void *arg)
 	do {
 		ret = receive_frame(r, &r->lost.error);
 	} while (!ret);
+	distrust_last(r, ret);
 	note_post(r->shared->mailbox, ret > 0 ? &r->ended : &r->lost);
 	return NULL;
 }
 
-int receiver_start(struct receiver *r, struct receiving *shared, int fd, uint64_t stall_ns, struct gw_error *e)
+int receiver_start(struct receiver *r, struct receiving *shared, int fd, uint64_t *nr_frames, uint64_t stall_ns,
+		   struct gw_error *e)
 {
 	int ret;
 
 	r->shared = shared;
+	r->nr_frames = nr_frames;
 	r->channel.stall_ns = stall_ns;
 	ret = channel_adopt(&r->channel, fd, e);
 	if (ret)
 		return ret;
 	r->seq = 1;
-	r->ended = (struct note){ .type = NOTE_ENDED, .attempt = shared->attempt };
-	r->lost = (struct note){ .type = NOTE_LOST, .attempt = shared->attempt };
+	r->ended = (struct note){ .type = NOTE_ENDED, .link = shared->link };
+	r->lost = (struct note){ .type = NOTE_LOST, .link = shared->link };
 	r->summer = frame_summer_new();
 	r->head = malloc(HEAD_BYTES);
 	r->runs = calloc(LIMIT_RUNS_A_FRAME, sizeof(*r->runs));

@@ -27,7 +27,7 @@ struct receiving {
 	uint32_t nr_loaders;
 	struct queue *mailbox;
 	struct meter *meter;
-	uint64_t attempt;
+	uint64_t link; /* of the connection at hand */
 	struct receive_counts *counts;
 	uint64_t last_data_ns; /* atomic: when the last payload was complete */
 };
@@ -38,6 +38,7 @@ struct receiver {
 	pthread_t thread;
 	bool started;
 	uint64_t seq;
+	uint64_t *nr_frames; /* RAM frames that came whole; the destination's, outlives the connection */
 	struct frame_summer *summer;
 	uint8_t *head;
 	struct page_run *runs;
@@ -48,9 +49,12 @@ struct receiver {
 
 void receiver_init(struct receiver *receiver);
 
-/* Takes over a socket whose HELLO (frame 0) has been read, and starts the thread. The fd is the receiver's in any case.
+/*
+ * Takes over a socket whose HELLO (frame 0) has been read, and starts the thread. The fd is the receiver's in any case.
+ * *nr_frames counts on; it is read when the receiver has stopped.
  */
-int receiver_start(struct receiver *receiver, struct receiving *shared, int fd, uint64_t stall_ns, struct gw_error *e);
+int receiver_start(struct receiver *receiver, struct receiving *shared, int fd, uint64_t *nr_frames, uint64_t stall_ns,
+		   struct gw_error *e);
 void receiver_stop(struct receiver *receiver); /* any state */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A saver: one device on the source. Its worker makes the device's transitions, reads its DMA log, and between
- * these reads device state into parcels for the outbox, as far as the destination has granted room. Counters are
+ * these reads device state into parcels for the outbox, as far as the destination's window has room. Counters are
  * atomic: the session's thread and progress read them while the worker goes on.
  */
 #ifndef SESSION_SAVER_H
@@ -10,10 +10,10 @@
 #include "device/device.h"
 #include "memory/dirty.h"
 #include "session/outbox.h"
+#include "session/outlook.h"
+#include "session/tail.h"
 #include "session/worker.h"
 #include "wire/message.h"
-
-#define SAVER_PARCELS 8 /* of LIMIT_DEVICE_BUFFER_BYTES: read ahead of the channels */
 
 enum saver_stream { STREAM_NONE, STREAM_PRECOPY, STREAM_STOP_COPY };
 
@@ -29,26 +29,38 @@ struct saver {
 	/* the worker's own */
 	enum saver_stream stream;
 	struct arc_log arcs;
-	struct parcel parcels[SAVER_PARCELS];
-	uint64_t number;
-	void *digest;     /* XXH3 state over all that was read */
-	uint64_t *bitmap; /* of the largest RAM block, for log reports */
-	bool logging;     /* the device logs its DMA */
-	bool initial_marked;
+	struct tail tail;
+	uint64_t number;        /* of buffers read */
+	void *digest;           /* XXH3 state over all that was read */
+	uint64_t *bitmap;       /* of the largest RAM block, for log reports */
+	bool logging;           /* the device logs its DMA */
+	unsigned nr_full;       /* reports in a row by which all RAM was written */
+	uint64_t nr_reads;      /* that brought something */
+	uint64_t rearm_seen_at; /* 1 + nr_reads when the device was last seen to ask anew */
 
-	pthread_mutex_t lock; /* guards the next three */
-	struct parcel *free;
-	uint64_t credit; /* never more than window_bytes, whatever is granted */
-	uint64_t window_bytes;
+	pthread_mutex_t lock; /* guards the next eight */
+	struct tally reads;   /* of its state */
+	struct tally loads;   /* at the destination, as it told */
+	struct way quiesce;   /* what a pause would begin with now */
+	struct way stop;      /* and go on with */
+	bool ended;           /* the last buffer has been read */
+	bool posted;          /* .saved is in the mailbox */
+	uint64_t mark;        /* 1 + the number of the buffer with the INITIAL_END mark; 0: not sent since (re)armed */
+	bool initial_pending; /* initial bytes not yet acknowledged as loaded */
 
 	/* atomic */
+	uint64_t nr_rearmed;
+	uint32_t starved;    /* the window is full: nothing can be read before the destination has loaded some */
+	uint64_t load_bytes; /* that the destination said it has loaded */
 	uint64_t precopy_bytes, stop_copy_bytes;
 	uint64_t remaining_bytes;
-	uint64_t mean_arc_ns; /* of the arcs made so far */
+	uint64_t readable_bytes; /* of them in pre-copy */
+	uint64_t mean_arc_ns;    /* of the arcs made so far */
+	uint64_t there_arc_ns;   /* the same of the destination's device, as LOADABLE told */
+	uint64_t log_ns;         /* what reading the device's log took last */
 	uint32_t sizes_known;
-	uint32_t initial_pending; /* initial bytes not yet acknowledged as loaded */
-	uint32_t state;           /* last known, for progress */
-	uint32_t tracked;         /* the device logs, or has logged, its DMA */
+	uint32_t state;   /* last known, for progress */
+	uint32_t tracked; /* the device logs, or has logged, its DMA */
 
 	struct note saved, fault;
 };
@@ -57,16 +69,28 @@ int saver_init(struct saver *saver, struct gw_device *dev, uint32_t index, const
 	       struct outbox *outbox, struct queue *mailbox, struct gw_error *e);
 void saver_fini(struct saver *saver); /* stops the worker; any state */
 
-/* Begins the saver's part of an action: TRACK_START, PRECOPY, SYNC, QUIESCE, STOP, DRAIN, TAKE_BACK, RELEASE. */
+/* Its part of an action: TRACK_START, PRECOPY, SYNC, QUIESCE, STOP, DRAIN, UNPAUSE, TAKE_BACK, RELEASE. */
 void saver_begin(struct saver *saver, enum action_type action);
 
 void saver_begin_running(struct saver *saver); /* the second step of TAKE_BACK, after all devices' first */
 
 bool saver_can_precopy(const struct saver *saver);
-void saver_add_to_sync(const struct saver *saver, struct sync_result *result); /* what this device adds */
+/* Its part in a switchover that began now. */
+void saver_look_ahead(struct saver *saver, struct device_outlook *outlook);
+void saver_heard_arcs(struct saver *saver, uint64_t mean_ns); /* of the destination's device */
 
 void saver_open_window(struct saver *saver, uint64_t bytes); /* what the destination offered with ACCEPT */
-void saver_grant(struct saver *saver, uint64_t bytes);       /* from the control channel's thread */
-struct device_total saver_total(const struct saver *saver);  /* after its last buffer was queued */
+
+/* From the control channel's thread. -EPROTO: about buffers that were never read. */
+int saver_grant(struct saver *saver, const struct message_grant *grant);
+void saver_initial_loaded(struct saver *saver, uint64_t number);
+
+/* The connection broke and is back, the outbox attached: goes on with what did not arrive. -EPROTO. */
+int saver_rejoin(struct saver *saver, const struct device_resumed *resumed);
+
+/* All there is has been read and handed to the outbox; .saved tells when it may have come true. */
+bool saver_is_drained(struct saver *saver);
+bool saver_initial_pending(struct saver *saver);
+struct device_total saver_total(const struct saver *saver); /* after its last buffer was read */
 
 #endif

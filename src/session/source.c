@@ -5,11 +5,42 @@
  */
 #include "session/source.h"
 
+#include "base/err.h"
+
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t now_ns(void)
 {
 	return clock_now_ns(&clock_monotonic);
+}
+
+/* Without memory there is none: a summary is for the report only, and a rejoin without its message fails. */
+static void keep_copy(void **slot, const void *from, size_t size)
+{
+	free(*slot);
+	*slot = malloc(size);
+	if (*slot)
+		memcpy(*slot, from, size);
+}
+
+/* A user who gave this side an arbiter relies on it: going on without would be worse than not at all. */
+static void agree(struct gw_source *s, uint32_t features)
+{
+	struct reason reason = {
+		.code = REASON_ARBITER,
+		.where = "arbiter",
+		.what = "this side has an arbiter, the destination has none: give both the same, or none",
+	};
+
+	if (s->hello.features & ~features & HELLO_ARBITER) {
+		core_add_blocker(&s->core, &reason);
+		err_set(&s->engine.error, -ENOTSUP, reason.where, "%s", reason.what);
+		s->engine.config.blocked = true;
+	}
+	s->hello.features &= features;
+	s->engine.config.arbiter = s->hello.features & HELLO_ARBITER;
 }
 
 /* What a message brings that the engine does not need. */
@@ -17,11 +48,16 @@ static void keep(struct gw_source *s, const struct message *m)
 {
 	switch (m->type) {
 	case FRAME_WELCOME:
-		s->hello.features &= m->welcome.features;
+		s->round_trip_ns = now_ns() - s->hello_ns;
+		agree(s, m->welcome.features);
 		break;
 	case FRAME_ACCEPT:
 		for (uint32_t i = 0; i < s->core.vm.nr_devices && i < m->accept.nr_devices; i++)
 			saver_open_window(&s->savers[i], m->accept.window_bytes[i]);
+		break;
+	case FRAME_LOADABLE:
+		for (uint32_t i = 0; i < s->core.vm.nr_devices && i < m->loadable.nr_devices; i++)
+			saver_heard_arcs(&s->savers[i], m->loadable.arc_ns[i]);
 		break;
 	case FRAME_READY:
 		s->ready = m->ready;
@@ -31,11 +67,14 @@ static void keep(struct gw_source *s, const struct message *m)
 		s->running = m->running;
 		s->blackout.running_ns = now_ns();
 		break;
+	case FRAME_REFUSE:
+		source_add_blockers(s, &m->refuse);
+		break;
 	case FRAME_SUMMARY:
-		free(s->summary);
-		s->summary = malloc(sizeof(*s->summary));
-		if (s->summary)
-			*s->summary = m->summary;
+		keep_copy((void **)&s->summary, &m->summary, sizeof(m->summary));
+		break;
+	case FRAME_RESUMED:
+		keep_copy((void **)&s->resumed, &m->resumed, sizeof(m->resumed));
 		break;
 	default:
 		break;
@@ -53,12 +92,16 @@ static void take_note(struct gw_source *s, struct note *note)
 {
 	struct event event = { .error = note->error };
 
+	if (core_is_stale(&s->core, note))
+		return;
 	switch (note->type) {
 	case NOTE_PART_DONE:
 		source_part_done(s, note);
 		return;
+	case NOTE_LANE_OVER:
+		source_lane_over(s);
+		return;
 	case NOTE_SAVED:
-		s->nr_saved++;
 		source_end_if_drained(s);
 		return;
 	case NOTE_ENDED:
@@ -90,6 +133,13 @@ static void take_note(struct gw_source *s, struct note *note)
 	source_feed(s, &event);
 }
 
+static void publish_estimate(struct gw_source *s)
+{
+	pthread_mutex_lock(&s->core.lock);
+	s->predicted = s->engine.estimate.parts;
+	pthread_mutex_unlock(&s->core.lock);
+}
+
 void source_feed(struct gw_source *s, struct event *event)
 {
 	struct actions actions = { 0 };
@@ -98,10 +148,37 @@ void source_feed(struct gw_source *s, struct event *event)
 	source_engine_step(&s->engine, event, &actions);
 	__atomic_store_n(&s->phase, s->engine.phase, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->round, s->engine.round, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->expected_ns, s->engine.estimate.total_ns == UINT64_MAX ? 0 : s->engine.estimate.total_ns,
-			 __ATOMIC_RELAXED);
+	__atomic_store_n(&s->link_is_up, s->engine.link == LINK_UP, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->nr_reconnects, s->engine.nr_reconnects, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->throttle_percent, s->engine.throttle_percent, __ATOMIC_RELAXED);
+	publish_estimate(s);
 	for (unsigned i = 0; i < actions.nr; i++)
 		source_carry_out(s, &actions.list[i]);
+}
+
+/*
+ * PINGs go on, but a device waits for room at a destination that loads nothing, with the guest paused: a data channel
+ * swallows what is sent. A new connection is worth more than waiting.
+ */
+static bool window_stalled(struct gw_source *s, struct gw_error *e)
+{
+	uint64_t bytes = 0, now = now_ns();
+	bool starved = false;
+
+	for (uint32_t i = 0; i < s->core.vm.nr_devices; i++) {
+		bytes += __atomic_load_n(&s->savers[i].load_bytes, __ATOMIC_RELAXED);
+		starved |= __atomic_load_n(&s->savers[i].starved, __ATOMIC_RELAXED);
+	}
+	if (s->engine.phase != SOURCE_DRAIN || s->engine.link != LINK_UP || !starved || bytes != s->watched_bytes) {
+		s->watched_bytes = bytes;
+		s->watched_ns = now;
+	}
+	if (now - s->watched_ns < s->core.limits.stall_ns)
+		return false;
+	s->watched_ns = now;
+	err_set(e, -ETIMEDOUT, "data channels", "the destination loaded no device state for %llu ms",
+		(unsigned long long)(s->core.limits.stall_ns / NS_PER_MS));
+	return true;
 }
 
 /* Every thread that posts notes or uses the VM is gone when this returns. */
@@ -109,6 +186,7 @@ static void wind_down(struct gw_source *s)
 {
 	queue_close(&s->core.mailbox);
 	source_close_all(s);
+	worker_stop(&s->core.link_worker); /* it makes connections */
 	control_stop(&s->core.control);
 	worker_stop(&s->core.vm_worker);
 	for (uint32_t i = 0; i < s->core.limits.nr_channels; i++)
@@ -130,6 +208,8 @@ void *source_run(void *arg)
 
 		if (!note) {
 			event = core_tick(&s->core);
+			if (event.type == EVENT_TICK && window_stalled(s, &event.error))
+				event.type = EVENT_PEER_LOST;
 			source_feed(s, &event);
 			continue;
 		}

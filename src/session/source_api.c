@@ -5,6 +5,7 @@
 #include "base/bitmap.h"
 #include "base/err.h"
 #include "base/export.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@ GW_EXPORT int gw_source_new(struct gw_source **source, const struct gw_vm *vm, c
 
 	if (!s)
 		return err_set(e, -ENOMEM, "session", "no memory");
+	pthread_mutex_init(&s->closing_lock, NULL);
+	thread_cond_init(&s->closing_changed);
 	ret = core_init(&s->core, vm, limits, e);
 	rate_init(&s->rate, s->core.limits.bandwidth);
 	if (ret)
@@ -37,38 +40,86 @@ failed:
 	return ret;
 }
 
-/* Joins all that speaks against migrating this VM into one sentence. */
-static int check_blockers(struct gw_source *s, struct gw_error *e)
+void source_add_blockers(struct gw_source *s, const struct reasons *reasons)
+{
+	for (uint32_t i = 0; i < reasons->nr; i++)
+		core_add_blocker(&s->core, &reasons->list[i]);
+}
+
+/*
+ * What speaks against migrating this VM at all. It does not keep the source from asking the destination: a user wants
+ * to know all of it at once.
+ */
+static int find_blockers(struct gw_source *s, struct gw_error *e)
 {
 	struct reasons *reasons = calloc(1, sizeof(*reasons));
-	int ret;
 
 	if (!reasons)
 		return err_set(e, -ENOMEM, "session", "no memory");
 	manifest_check_source(&s->core.manifest, s->core.limits.flags, reasons);
-	ret = core_reasons_error(reasons, e);
+	source_add_blockers(s, reasons);
+	core_reasons_error(reasons, &s->engine.error);
+	s->engine.config.blocked = reasons->nr > 0;
 	free(reasons);
-	return ret;
+	return 0;
+}
+
+static uint32_t features_of(const struct gw_limits *limits, bool blocked)
+{
+	uint32_t features = 0;
+
+	if (limits->flags & GW_VERIFY)
+		features |= HELLO_VERIFY;
+	if (limits->arbiter)
+		features |= HELLO_ARBITER;
+	if (blocked || limits->flags & GW_DRY_RUN)
+		return features | HELLO_DRY_RUN;
+	return limits->flags & GW_REHEARSE ? features | HELLO_REHEARSAL : features;
+}
+
+static enum dry_run dry_run_of(const struct gw_limits *limits)
+{
+	if (limits->flags & GW_DRY_RUN)
+		return DRY_RUN_MANIFEST;
+	return limits->flags & GW_REHEARSE ? DRY_RUN_REHEARSAL : DRY_RUN_NO;
+}
+
+static void init_engine(struct gw_source *s)
+{
+	const struct gw_limits *limits = &s->core.limits;
+	struct source_config config = {
+		.downtime_limit_ns = limits->downtime_ns,
+		.stall_ns = limits->stall_ns,
+		.reconnect_ns = limits->flags & GW_NO_RECONNECT ? 0 : limits->reconnect_ns,
+		.precopy_limit_ns = limits->precopy_ns,
+		.max_rounds = limits->max_rounds,
+		.no_converge = (enum no_converge)limits->no_converge,
+		.dry_run = dry_run_of(limits),
+		.arbiter = limits->arbiter,
+		.can_throttle = core_can_throttle(&s->core),
+	};
+
+	source_engine_init(&s->engine, &config);
 }
 
 static int prepare(struct gw_source *s, struct gw_error *e)
 {
-	struct source_config config = {
-		.downtime_limit_ns = s->core.limits.downtime_ns,
-		.stall_ns = s->core.limits.stall_ns,
-		.max_rounds = s->core.limits.max_rounds,
-	};
-	int ret = 0;
+	int ret;
 
+	init_engine(s);
+	s->round_trip_ns = UINT64_MAX;
+	ret = find_blockers(s, e);
+	if (ret)
+		return ret;
 	s->hello = (struct message_hello){
 		.version_min = WIRE_VERSION_MIN,
 		.version_max = WIRE_VERSION_MAX,
-		.features = s->core.limits.flags & GW_VERIFY ? HELLO_VERIFY : 0,
+		.features = features_of(&s->core.limits, s->engine.config.blocked),
 		.nr_channels = s->core.limits.nr_channels,
+		.reconnect_ms = (uint32_t)(s->engine.config.reconnect_ns / NS_PER_MS),
 	};
 	if (getrandom(s->hello.migration_id, sizeof(s->hello.migration_id), 0) != sizeof(s->hello.migration_id))
 		return err_set(e, -EIO, "session", "no random numbers for the migration's id");
-	source_engine_init(&s->engine, &config);
 	outbox_init(&s->outbox, s->core.limits.nr_channels);
 	s->sending = (struct sending){
 		.ram = &s->core.ram,
@@ -93,8 +144,6 @@ GW_EXPORT int gw_source_start(struct gw_source *s, const char *uri, struct gw_er
 	if (s->outbox.nr_lanes)
 		return err_set(e, -EBUSY, "session", "this source has been started before; make a new one");
 	ret = address_parse(&s->address, uri, e);
-	if (!ret)
-		ret = check_blockers(s, e);
 	if (!ret)
 		ret = prepare(s, e);
 	return ret ? ret : core_start(&s->core, "gw-source", source_run, s, e);
@@ -134,5 +183,10 @@ GW_EXPORT void gw_source_free(struct gw_source *s)
 	free(s->bitmap);
 	free(s->vm_state);
 	free(s->summary);
+	free(s->resumed);
+	for (uint32_t i = 0; i < GW_MAX_CHANNELS; i++)
+		sender_fini(&s->senders[i]);
+	pthread_cond_destroy(&s->closing_changed);
+	pthread_mutex_destroy(&s->closing_lock);
 	free(s);
 }

@@ -6,6 +6,7 @@
 #include "session/source.h"
 
 #include "base/err.h"
+#include "engine/actions.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,14 +39,47 @@ static void begin_one(struct gw_source *s, enum action_type action, int (*run)(v
 	begin_vm(s, action, run);
 }
 
+static void begin_link(struct gw_source *s, enum action_type action, int (*run)(void *, struct gw_error *))
+{
+	core_begin(&s->core, action, 1);
+	core_begin_link(&s->core, action, run, s);
+}
+
 static void begin_connect(struct gw_source *s, const struct action *a)
 {
-	begin_one(s, a->type, source_do_connect);
+	begin_link(s, a->type, source_do_connect);
 }
 
 static void begin_open_data(struct gw_source *s, const struct action *a)
 {
-	begin_one(s, a->type, source_do_open_data);
+	s->channels_up = true;
+	begin_link(s, a->type, source_do_open_data);
+}
+
+/* First all that used the old connection has to be over, and what it noted read: source_over.c goes on. */
+static void begin_reconnect(struct gw_source *s, const struct action *a)
+{
+	s->channels_up = false;
+	__atomic_store_n(&s->core.link, s->core.link + 1, __ATOMIC_RELAXED); /* a worker may look */
+	s->core.held_ns = DEADLINE_NEVER;
+	begin_link(s, a->type, source_do_detach);
+}
+
+static void begin_rejoin(struct gw_source *s, const struct action *a)
+{
+	begin_link(s, a->type, source_do_rejoin);
+}
+
+static void begin_claim(struct gw_source *s, const struct action *a)
+{
+	(void)a;
+	core_begin_claim(&s->core, GW_SIDE_SOURCE, s->hello.migration_id);
+}
+
+static void begin_throttle(struct gw_source *s, const struct action *a)
+{
+	s->throttle_to = a->percent;
+	begin_one(s, a->type, source_do_throttle);
 }
 
 static void begin_track_start(struct gw_source *s, const struct action *a)
@@ -83,25 +117,44 @@ void source_start_round(struct gw_source *s, enum action_type action)
 		before->pages += __atomic_load_n(&s->senders[i].data_pages, __ATOMIC_RELAXED);
 		before->zero_pages += __atomic_load_n(&s->senders[i].zero_pages, __ATOMIC_RELAXED);
 	}
-	s->round_began_bytes = meter_total(&s->core.meter);
-	outbox_begin_round(&s->outbox, action);
+	s->carried_bytes = __atomic_load_n(&s->sending.carried_bytes, __ATOMIC_RELAXED);
+	s->carried_ns = __atomic_load_n(&s->sending.carried_ns, __ATOMIC_RELAXED);
+	s->round_action = action;
+	s->lanes_left = s->core.limits.nr_channels;
+	if (s->channels_up)
+		outbox_begin_round(&s->outbox);
+}
+
+void source_go_on(struct gw_source *s)
+{
+	bool draining = pending_has(s->engine.pending, ACTION_DRAIN) && s->core.parts[ACTION_DRAIN].stage > 0;
+
+	s->channels_up = true;
+	if (draining)
+		s->core.parts[ACTION_DRAIN].stage = 1;
+	if (draining || s->lanes_left)
+		source_start_round(s, s->round_action);
+	if (draining)
+		source_end_if_drained(s);
 }
 
 /* With the vCPUs paused, their log is read once more first: what is found then goes out while the devices stop. */
 static void begin_round(struct gw_source *s, const struct action *a)
 {
-	core_begin(&s->core, a->type, s->core.limits.nr_channels);
+	core_begin(&s->core, a->type, 1); /* all lanes together */
 	if (!s->engine.paused) {
 		source_start_round(s, a->type);
 		return;
 	}
 	s->core.parts[a->type].outstanding++;
+	s->syncing_paused = true;
 	begin_vm(s, a->type, source_do_sync);
 }
 
 static void begin_pause(struct gw_source *s, const struct action *a)
 {
 	s->blackout.pause_ns = now_ns();
+	s->vcpus_synced = false;
 	begin_one(s, a->type, source_do_pause);
 }
 
@@ -116,6 +169,10 @@ static void begin_devices(struct gw_source *s, const struct action *a)
  */
 static void begin_drain(struct gw_source *s, const struct action *a)
 {
+	if (s->blackout.synced_ns) {
+		source_start_drain(s); /* again: the connection broke after PREPARE */
+		return;
+	}
 	s->blackout.drain_ns = now_ns();
 	begin_all(s, a->type, s->vcpus_synced ? NULL : source_do_sync);
 }
@@ -138,6 +195,10 @@ static void finish(struct gw_source *s, const struct action *a)
 
 void source_close_all(struct gw_source *s)
 {
+	pthread_mutex_lock(&s->closing_lock);
+	__atomic_store_n(&s->closing, true, __ATOMIC_RELEASE);
+	pthread_cond_broadcast(&s->closing_changed);
+	pthread_mutex_unlock(&s->closing_lock);
 	rate_close(&s->rate);
 	outbox_close(&s->outbox);
 	channel_shutdown(&s->core.control.channel);
@@ -157,6 +218,7 @@ static void send_message(struct gw_source *s, const struct action *a)
 	struct event lost = { .type = EVENT_PEER_LOST };
 	int ret = -ENOMEM;
 
+	s->committed |= a->message == FRAME_COMMIT;
 	if (message && source_compose(s, a, message))
 		ret = control_send(&s->core.control, message, &lost.error);
 	free(message);
@@ -177,6 +239,9 @@ void source_carry_out(struct gw_source *s, const struct action *a)
 		[ACTION_QUIESCE] = begin_devices,     [ACTION_STOP] = begin_devices,
 		[ACTION_DRAIN] = begin_drain,         [ACTION_DECIDE] = begin_decide,
 		[ACTION_TAKE_BACK] = begin_devices,   [ACTION_RELEASE] = begin_release,
+		[ACTION_UNPAUSE] = begin_devices,     [ACTION_THROTTLE] = begin_throttle,
+		[ACTION_RECONNECT] = begin_reconnect, [ACTION_REJOIN] = begin_rejoin,
+		[ACTION_CLAIM] = begin_claim,
 	};
 
 	if (begins[a->type])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The source's jobs on the VM's worker: what blocks, and what calls the VMM back. One runs at a time, in the order
- * they were begun, so a VM's callbacks are never called two at once.
+ * The source's jobs on the VM's worker: what calls the VMM back. One runs at a time, in the order they were begun, so
+ * a VM's callbacks are never called two at once.
  */
 #include "session/source.h"
 
@@ -14,49 +14,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-static bool take_message(void *ctx, const struct message *message)
-{
-	struct gw_source *s = ctx;
-
-	switch (message->type) {
-	case FRAME_GRANT:
-		if (message->grant.device < s->core.vm.nr_devices)
-			saver_grant(&s->savers[message->grant.device], message->grant.bytes);
-		return true;
-	case FRAME_INITIAL_LOADED:
-		if (message->initial_loaded.device < s->core.vm.nr_devices)
-			__atomic_store_n(&s->savers[message->initial_loaded.device].initial_pending, 0,
-					 __ATOMIC_RELAXED);
-		return true;
-	default:
-		return false;
-	}
-}
-
-int source_do_connect(void *ctx, struct gw_error *e)
-{
-	struct gw_source *s = ctx;
-	struct control *control = &s->core.control;
-	int ret = channel_connect(&control->channel, &s->address, &clock_monotonic,
-				  clock_deadline_ns(&clock_monotonic, s->core.limits.stall_ns), e);
-
-	if (ret)
-		return ret;
-	control->channel.stall_ns = s->core.limits.stall_ns;
-	ret = control_start(control, &s->core.mailbox, take_message, s);
-	return ret ? err_set(e, ret, "control channel", "cannot start a thread") : 0;
-}
-
-int source_do_open_data(void *ctx, struct gw_error *e)
-{
-	struct gw_source *s = ctx;
-	int ret = 0;
-
-	for (uint32_t i = 0; !ret && i < s->core.limits.nr_channels; i++)
-		ret = sender_start(&s->senders[i], &s->address, &s->hello, s->core.limits.stall_ns, e);
-	return ret;
-}
-
 int source_do_track_start(void *ctx, struct gw_error *e)
 {
 	struct gw_source *s = ctx;
@@ -68,6 +25,7 @@ int source_do_track_start(void *ctx, struct gw_error *e)
 
 int source_do_sync(void *ctx, struct gw_error *e)
 {
+	uint64_t began_ns = clock_now_ns(&clock_monotonic);
 	struct gw_source *s = ctx;
 	int ret = 0;
 
@@ -77,6 +35,7 @@ int source_do_sync(void *ctx, struct gw_error *e)
 		if (!ret)
 			dirty_merge(&s->dirty, i, s->bitmap);
 	}
+	s->vcpu_sync_ns = clock_now_ns(&clock_monotonic) - began_ns;
 	return ret;
 }
 
@@ -87,6 +46,28 @@ int source_do_pause(void *ctx, struct gw_error *e)
 	return s->core.vm.ops->pause(s->core.vm.ctx, e);
 }
 
+int source_do_unpause(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+	return s->core.vm.ops->resume(s->core.vm.ctx, e);
+}
+
+int source_do_throttle(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+
+	s->throttled = true;
+	return s->core.vm.ops->throttle(s->core.vm.ctx, s->throttle_to, e);
+}
+
+/* The guest leaves, or stays as it was: at its own speed. */
+static void unthrottle(struct gw_source *s)
+{
+	if (s->throttled)
+		s->core.vm.ops->throttle(s->core.vm.ctx, 0, NULL);
+	s->throttled = false;
+}
+
 int source_do_decide(void *ctx, struct gw_error *e)
 {
 	struct gw_source *s = ctx;
@@ -95,14 +76,32 @@ int source_do_decide(void *ctx, struct gw_error *e)
 	return ret ? err_set(e, ret, "", "cancelled") : 0;
 }
 
-/* The VM's own state: saved, sent, kept until its digest has been compared. */
+/* A connection that breaks here is told of by its own thread; what was lost with it is sent again. */
+static int send_vm_state(struct gw_source *s, struct gw_error *e)
+{
+	struct message message = {
+		.type = FRAME_VM_STATE,
+		.vm_state = { .bytes = s->vm_state, .nr_bytes = (uint32_t)s->nr_vm_state },
+	};
+	uint64_t link = __atomic_load_n(&s->core.link, __ATOMIC_RELAXED);
+	int ret = control_send(&s->core.control, &message, NULL);
+
+	if (ret == -ENOMEM)
+		return err_set(e, ret, "VM", "no memory to send the VM's state");
+	if (!ret)
+		__atomic_store_n(&s->vm_sent_link, link, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* The VM's own state: saved, sent, kept until its digest has been compared, and for a connection that breaks. */
 int source_do_save_vm(void *ctx, struct gw_error *e)
 {
 	struct gw_source *s = ctx;
-	struct message message = { .type = FRAME_VM_STATE };
 	size_t room = 64 * KIB;
 	ssize_t n;
 
+	if (s->vm_state)
+		return send_vm_state(s, e); /* of a guest that has been paused ever since */
 	for (;;) {
 		free(s->vm_state);
 		s->vm_state = malloc(room);
@@ -120,8 +119,7 @@ int source_do_save_vm(void *ctx, struct gw_error *e)
 	}
 	s->nr_vm_state = (size_t)n;
 	s->vm_state_digest = XXH3_64bits(s->vm_state, s->nr_vm_state);
-	message.vm_state = (struct message_vm_state){ .bytes = s->vm_state, .nr_bytes = (uint32_t)n };
-	return control_send(&s->core.control, &message, e);
+	return send_vm_state(s, e);
 }
 
 static void stop_log(struct gw_source *s)
@@ -137,6 +135,7 @@ int source_do_take_back(void *ctx, struct gw_error *e)
 	int ret;
 
 	stop_log(s);
+	unthrottle(s);
 	if (!s->engine.paused)
 		return 0;
 	ret = s->core.vm.ops->resume(s->core.vm.ctx, e);
@@ -151,6 +150,7 @@ int source_do_release(void *ctx, struct gw_error *e)
 	struct page_digest digest;
 
 	stop_log(s);
+	unthrottle(s);
 	if (!(s->hello.features & HELLO_VERIFY))
 		return 0;
 	if (page_digest_init(&digest, &s->core.ram))

@@ -22,8 +22,8 @@ static void compose_prepare(struct gw_source *s, struct message *m)
 		.nr_devices = s->core.vm.nr_devices,
 	};
 	for (uint32_t i = 0; i < s->core.limits.nr_channels; i++) {
-		p->ram_frames += s->senders[i].ram_frames;
-		p->ram_pages += s->senders[i].data_pages + s->senders[i].zero_pages;
+		p->ram_frames += s->senders[i].flight.nr_sent;
+		p->ram_pages += s->senders[i].pages;
 	}
 	for (uint32_t i = 0; i < p->nr_devices; i++)
 		p->devices[i] = saver_total(&s->savers[i]);
@@ -32,8 +32,10 @@ static void compose_prepare(struct gw_source *s, struct message *m)
 
 static void compose_hello(struct gw_source *s, struct message *m)
 {
+	s->hello_ns = clock_now_ns(&clock_monotonic);
+	s->hello.epoch = s->engine.link == LINK_UP ? 0 : s->hello.epoch + 1;
 	m->hello = s->hello;
-	m->hello.role = ROLE_CONTROL;
+	m->hello.role = s->hello.epoch ? ROLE_RESUME : ROLE_CONTROL;
 }
 
 static void compose_nothing(struct gw_source *s, struct message *m)
@@ -112,7 +114,8 @@ static void report_device(struct gw_source *s, uint32_t i, struct gw_device_repo
 	snprintf(d->backend, sizeof(d->backend), "%s", info->backend);
 	d->precopy_bytes = saver->precopy_bytes;
 	d->stop_copy_bytes = saver->stop_copy_bytes;
-	d->dirty_tracked = saver->tracked;
+	d->dirty_source = saver->tracked ? info->dirty_source : GW_DIRTY_NONE;
+	d->nr_rearmed = (uint32_t)saver->nr_rearmed;
 	d->nr_source_arcs = saver->arcs.nr;
 	memcpy(d->source_arcs, saver->arcs.arcs, sizeof(d->source_arcs));
 	if (!s->summary || i >= s->summary->nr_devices)
@@ -135,6 +138,32 @@ static uint32_t verified(const struct gw_source *s, const struct gw_report *r)
 	       s->ready.vm_state_digest == s->vm_state_digest;
 }
 
+static bool lacks_p2p(const struct gw_source *s)
+{
+	bool lacks = false;
+
+	for (uint32_t i = 0; i < s->core.manifest.nr_devices; i++)
+		lacks |= !(s->core.manifest.devices[i].info.migration_flags & GW_MIGRATION_P2P);
+	return lacks && s->core.manifest.nr_devices > 1;
+}
+
+static void report_handover(const struct gw_source *s, enum gw_outcome outcome, struct gw_handover *h)
+{
+	*h = (struct gw_handover){
+		.arbiter = s->engine.config.arbiter,
+		.committed = s->committed,
+		.nr_reconnects = s->engine.nr_reconnects,
+		.nr_taken_back = s->engine.nr_taken_back,
+		.throttle_percent = s->engine.throttle_percent,
+		.allowed_no_p2p = s->core.limits.flags & GW_ALLOW_NO_P2P && lacks_p2p(s),
+		.dry_run = s->core.limits.flags & (GW_DRY_RUN | GW_REHEARSE),
+	};
+	if (s->core.claim && h->arbiter)
+		h->claimed_by = s->core.claim == CLAIM_MINE ? GW_SIDE_SOURCE : GW_SIDE_DESTINATION;
+	else if (h->arbiter && outcome == GW_COMPLETED)
+		h->claimed_by = GW_SIDE_DESTINATION; /* it runs, so it has claimed */
+}
+
 void source_report(struct gw_source *s, const struct action *finish)
 {
 	uint64_t now = clock_now_ns(&clock_monotonic);
@@ -147,7 +176,7 @@ void source_report(struct gw_source *s, const struct action *finish)
 		.nr_devices = s->core.vm.nr_devices,
 		.total_ns = now - s->core.start_ns,
 		.downtime_limit_ns = s->core.limits.downtime_ns,
-		.expected_downtime_ns = s->blackout.pause_ns ? s->engine.estimate.total_ns : 0,
+		.predicted = s->engine.estimate.parts,
 		.vm_state_bytes = s->nr_vm_state,
 		.peak_rss_source_bytes = core_peak_rss_bytes(),
 		.peak_rss_destination_bytes = s->summary ? s->summary->peak_rss_bytes : 0,
@@ -155,10 +184,13 @@ void source_report(struct gw_source *s, const struct action *finish)
 	report_ram(s, &r->ram);
 	for (uint32_t i = 0; i < r->nr_devices; i++)
 		report_device(s, i, &r->devices[i]);
+	r->blackout_ns = s->blackout.vain_ns;
 	if (finish->outcome == GW_COMPLETED)
 		report_downtime(r, &s->blackout, &s->ready, &s->running);
 	else
-		r->blackout_ns = between(s->blackout.pause_ns, s->blackout.resumed_ns ? s->blackout.resumed_ns : now);
+		r->blackout_ns += between(s->blackout.pause_ns, s->blackout.resumed_ns ? s->blackout.resumed_ns : now);
+	report_handover(s, finish->outcome, &r->handover);
+	core_report_blockers(&s->core, r);
 	r->verified = verified(s, r);
 }
 
@@ -186,12 +218,19 @@ GW_EXPORT void gw_source_progress(struct gw_source *s, struct gw_progress *p)
 		.bytes_per_s = meter_rate(&s->core.meter, now),
 		.dirty_bytes_per_s = __atomic_load_n(&s->dirty_rate, __ATOMIC_RELAXED),
 		.round = __atomic_load_n(&s->round, __ATOMIC_RELAXED),
-		.expected_downtime_ns = __atomic_load_n(&s->expected_ns, __ATOMIC_RELAXED),
 		.downtime_limit_ns = s->core.limits.downtime_ns,
+		.throttle_percent = __atomic_load_n(&s->throttle_percent, __ATOMIC_RELAXED),
+		.nr_reconnects = __atomic_load_n(&s->nr_reconnects, __ATOMIC_RELAXED),
 		.nr_devices = s->core.vm.nr_devices,
 		.outcome = core_outcome(&s->core),
 	};
-	snprintf(p->phase, sizeof(p->phase), "%s", source_phase_name(__atomic_load_n(&s->phase, __ATOMIC_RELAXED)));
+	pthread_mutex_lock(&s->core.lock);
+	p->predicted = s->predicted;
+	pthread_mutex_unlock(&s->core.lock);
+	snprintf(p->phase, sizeof(p->phase), "%s",
+		 __atomic_load_n(&s->link_is_up, __ATOMIC_RELAXED)
+			 ? source_phase_name(__atomic_load_n(&s->phase, __ATOMIC_RELAXED))
+			 : "reconnecting");
 	for (uint32_t i = 0; i < s->core.limits.nr_channels; i++)
 		p->ram_sent_bytes += __atomic_load_n(&s->senders[i].data_pages, __ATOMIC_RELAXED) * GW_PAGE_BYTES;
 	for (uint32_t i = 0; i < p->nr_devices; i++)

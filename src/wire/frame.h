@@ -48,10 +48,12 @@ enum frame_type {
 	FRAME_SUMMARY = 15,
 	FRAME_CANCEL = 16,
 	FRAME_PING = 17,
+	FRAME_RESUMED = 18,
 
 	FRAME_RAM = 64,
 	FRAME_DEVICE = 65,
 	FRAME_END = 66,
+	FRAME_FILLER = 67, /* means nothing, always OPTIONAL: everybody skips it. To see how fast the wire is */
 };
 
 struct frame_header {

@@ -23,6 +23,8 @@ static void hello_encode(struct wire_out *out, const struct message *message)
 	wire_put_u32(out, hello->role);
 	wire_put_u32(out, hello->channel);
 	wire_put_u32(out, hello->nr_channels);
+	wire_put_u32(out, hello->epoch);
+	wire_put_u32(out, hello->reconnect_ms);
 }
 
 static bool hello_decode(struct wire_in *in, struct message *message)
@@ -36,14 +38,23 @@ static bool hello_decode(struct wire_in *in, struct message *message)
 	hello->role = wire_get_u32(in);
 	hello->channel = wire_get_u32(in);
 	hello->nr_channels = wire_get_u32(in);
+	hello->epoch = wire_get_u32(in);
+	hello->reconnect_ms = wire_get_u32(in);
 
 	if (hello->version_min == 0 || hello->version_min > hello->version_max)
 		return false;
 	if (hello->nr_channels == 0 || hello->nr_channels > GW_MAX_CHANNELS)
 		return false;
-	return hello->role == ROLE_CONTROL ? hello->channel == 0
-	       : hello->role == ROLE_DATA  ? hello->channel < hello->nr_channels
-					   : false;
+	switch (hello->role) {
+	case ROLE_CONTROL:
+		return hello->channel == 0 && hello->epoch == 0;
+	case ROLE_RESUME:
+		return hello->channel == 0 && hello->epoch > 0;
+	case ROLE_DATA:
+		return hello->channel < hello->nr_channels;
+	default:
+		return false;
+	}
 }
 
 static void welcome_encode(struct wire_out *out, const struct message *message)
@@ -107,24 +118,31 @@ static bool loadable_decode(struct wire_in *in, struct message *message)
 static void grant_encode(struct wire_out *out, const struct message *message)
 {
 	wire_put_u32(out, message->grant.device);
+	wire_put_u64(out, message->grant.loaded);
 	wire_put_u64(out, message->grant.bytes);
+	wire_put_u64(out, message->grant.busy_ns);
 }
 
 static bool grant_decode(struct wire_in *in, struct message *message)
 {
 	message->grant.device = wire_get_u32(in);
+	message->grant.loaded = wire_get_u64(in);
 	message->grant.bytes = wire_get_u64(in);
-	return message->grant.device < GW_MAX_DEVICES && message->grant.bytes <= LIMIT_DEVICE_WINDOW_BYTES;
+	message->grant.busy_ns = wire_get_u64(in);
+	return message->grant.device < GW_MAX_DEVICES && message->grant.bytes <= LIMIT_DEVICE_WINDOW_BYTES &&
+	       message->grant.busy_ns <= LIMIT_DURATION_NS;
 }
 
 static void initial_loaded_encode(struct wire_out *out, const struct message *message)
 {
 	wire_put_u32(out, message->initial_loaded.device);
+	wire_put_u64(out, message->initial_loaded.number);
 }
 
 static bool initial_loaded_decode(struct wire_in *in, struct message *message)
 {
 	message->initial_loaded.device = wire_get_u32(in);
+	message->initial_loaded.number = wire_get_u64(in);
 	return message->initial_loaded.device < GW_MAX_DEVICES;
 }
 
@@ -283,6 +301,44 @@ static bool summary_decode(struct wire_in *in, struct message *message)
 	return sane;
 }
 
+static void resumed_encode(struct wire_out *out, const struct message *message)
+{
+	const struct message_resumed *resumed = &message->resumed;
+	uint32_t nr;
+
+	wire_put_u32(out, resumed->phase);
+	nr = put_count(out, resumed->nr_channels, GW_MAX_CHANNELS);
+	for (uint32_t i = 0; i < nr; i++)
+		wire_put_u64(out, resumed->ram_frames[i]);
+	nr = put_count(out, resumed->nr_devices, GW_MAX_DEVICES);
+	for (uint32_t i = 0; i < nr; i++) {
+		wire_put_u64(out, resumed->devices[i].next);
+		wire_put_u64(out, resumed->devices[i].loaded);
+		wire_put_u64(out, resumed->devices[i].initial_loaded);
+	}
+}
+
+static bool resumed_decode(struct wire_in *in, struct message *message)
+{
+	struct message_resumed *resumed = &message->resumed;
+	bool sane = true;
+
+	resumed->phase = wire_get_u32(in);
+	resumed->nr_channels = get_count(in, GW_MAX_CHANNELS);
+	for (uint32_t i = 0; i < resumed->nr_channels; i++)
+		resumed->ram_frames[i] = wire_get_u64(in);
+	resumed->nr_devices = get_count(in, GW_MAX_DEVICES);
+	for (uint32_t i = 0; i < resumed->nr_devices; i++) {
+		struct device_resumed *device = &resumed->devices[i];
+
+		device->next = wire_get_u64(in);
+		device->loaded = wire_get_u64(in);
+		device->initial_loaded = wire_get_u64(in);
+		sane &= device->loaded <= device->next && device->initial_loaded <= device->loaded;
+	}
+	return sane && resumed->phase >= RESUMED_LOADING && resumed->phase <= RESUMED_STARTING;
+}
+
 static void nothing_encode(struct wire_out *out, const struct message *message)
 {
 }
@@ -313,6 +369,7 @@ static const struct message_codec {
 	[FRAME_SUMMARY] = { summary_encode, summary_decode },
 	[FRAME_CANCEL] = { nothing_encode, nothing_decode },
 	[FRAME_PING] = { nothing_encode, nothing_decode },
+	[FRAME_RESUMED] = { resumed_encode, resumed_decode },
 };
 
 static const struct message_codec *find_codec(uint16_t type)

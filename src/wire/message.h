@@ -17,10 +17,15 @@
 #define WIRE_VERSION_MAX   1
 #define MIGRATION_ID_BYTES 16
 
-#define HELLO_VERIFY   (1u << 0) /* feature: page digests are kept and compared at the end */
-#define HELLO_FEATURES HELLO_VERIFY
+/* Features. */
+#define HELLO_VERIFY    (1u << 0) /* page digests are kept and compared at the end */
+#define HELLO_ARBITER   (1u << 1) /* whoever runs the guest after PREPARE has claimed it first */
+#define HELLO_DRY_RUN   (1u << 2) /* compare the manifests, answer, forget */
+#define HELLO_REHEARSAL (1u << 3) /* ends before the guest is paused; the destination then waits again */
+#define HELLO_FEATURES  15u
 
-enum channel_role { ROLE_CONTROL = 1, ROLE_DATA = 2 };
+/* RESUME: a control channel for a migration that has been accepted and lost its channels; answered by RESUMED. */
+enum channel_role { ROLE_CONTROL = 1, ROLE_DATA = 2, ROLE_RESUME = 3 };
 
 /* source -> destination, first on every channel; the destination answers WELCOME on the control channel only. */
 struct message_hello {
@@ -30,6 +35,8 @@ struct message_hello {
 	uint32_t role;    /* enum channel_role */
 	uint32_t channel; /* data: 0 .. nr_channels - 1 */
 	uint32_t nr_channels;
+	uint32_t epoch;        /* 0, then counts each RESUME: a data channel is of the epoch of its control channel */
+	uint32_t reconnect_ms; /* how long the source tries to come back if the channels break; 0: it does not */
 };
 
 struct message_welcome {
@@ -49,13 +56,17 @@ struct message_loadable {
 	uint64_t arc_ns[GW_MAX_DEVICES]; /* the mean of the device's arcs seen here so far, for the estimate */
 };
 
+/* Room again: the source may have a window's worth of buffers on the way that are not acknowledged by .loaded. */
 struct message_grant {
 	uint32_t device;
-	uint64_t bytes; /* loaded: as many more may be sent */
+	uint64_t loaded;  /* all buffers with a number below are loaded */
+	uint64_t bytes;   /* that were loaded since the last GRANT of the device */
+	uint64_t busy_ns; /* how long it took the device to take these bytes */
 };
 
 struct message_initial_loaded {
 	uint32_t device;
+	uint64_t number; /* of the buffer that carried the mark: a device may re-arm its initial bytes */
 };
 
 struct message_vm_state {
@@ -110,6 +121,27 @@ struct message_summary {
 	struct device_loaded devices[GW_MAX_DEVICES];
 };
 
+enum resumed_phase {
+	RESUMED_LOADING = 1, /* not all is here; PREPARE is due, if it came before it is forgotten */
+	RESUMED_HAS_ALL,     /* all that PREPARE promised is here; READY is due or follows */
+	RESUMED_STARTING,    /* COMMIT came; RUNNING or FAILED is due or follows */
+};
+
+struct device_resumed {
+	uint64_t next;           /* all buffers below have come; this one is due */
+	uint64_t loaded;         /* all buffers below are loaded, too */
+	uint64_t initial_loaded; /* 1 + the number of the last buffer with the mark that is loaded; 0: none */
+};
+
+/* What is there after the channels broke. */
+struct message_resumed {
+	uint32_t phase; /* enum resumed_phase */
+	uint32_t nr_channels;
+	uint64_t ram_frames[GW_MAX_CHANNELS]; /* that came whole on each data channel since the last RESUMED */
+	uint32_t nr_devices;
+	struct device_resumed devices[GW_MAX_DEVICES];
+};
+
 struct message {
 	uint16_t type; /* enum frame_type, control types */
 	union {
@@ -127,6 +159,7 @@ struct message {
 		struct message_failed failed;
 		struct message_running running;
 		struct message_summary summary;
+		struct message_resumed resumed;
 		/* COMMIT, CANCEL, PING have no body */
 	};
 };

@@ -36,11 +36,15 @@ static void put_info(struct wire_out *out, const struct gw_device_info *info)
 	wire_put_u32(out, info->class_revision);
 	wire_put_u32(out, info->max_dma_maps);
 	wire_put_u64(out, info->dma_page_sizes);
+	wire_put_u32(out, info->dirty_source);
 	wire_put_text(out, info->backend);
 	wire_put_text(out, info->driver);
 }
 
-/* Flags of the uAPI and features that this version does not know say nothing to it: kept as they came. */
+/*
+ * Flags of the uAPI and features that this version does not know say nothing to it: kept as they came. A source of
+ * dirty pages that it does not know is none, which is safe: all of RAM counts as written.
+ */
 static void get_info(struct wire_in *in, struct gw_device_info *info)
 {
 	info->migration_flags = wire_get_u32(in);
@@ -54,6 +58,9 @@ static void get_info(struct wire_in *in, struct gw_device_info *info)
 	info->class_revision = wire_get_u32(in);
 	info->max_dma_maps = wire_get_u32(in);
 	info->dma_page_sizes = wire_get_u64(in);
+	info->dirty_source = wire_get_u32(in);
+	if (info->dirty_source > GW_DIRTY_TYPE1)
+		info->dirty_source = GW_DIRTY_NONE;
 	wire_get_text(in, info->backend, sizeof(info->backend));
 	wire_get_text(in, info->driver, sizeof(info->driver));
 }

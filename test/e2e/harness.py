@@ -36,6 +36,7 @@ class Skip(Exception):
 class Settings:
     godwit: pathlib.Path
     kills: int
+    p2p_runs: int
     seed: int
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A TCP relay between two VMs that can change what passes or be cut, also right before a frame; a false peer."""
+"""A TCP relay between two VMs that can change what passes or go down, also right before a frame; a false peer."""
 
 import ctypes
 import socket
@@ -13,16 +13,21 @@ FRAMES = {"HELLO": 1, "WELCOME": 2, "MANIFEST": 3, "ACCEPT": 4, "LOADABLE": 6, "
 
 class Proxy:
     """Relays every connection to target. to_destination(frame) and to_source(frame) may rewrite the first frame of a
-    connection; cut_before names a frame that never gets through: the network goes when it comes."""
+    connection; cut_before names a frame that does not get through: when it first comes on_cut(proxy) is called, which
+    by default cuts the network for good."""
 
-    def __init__(self, target_uri, to_destination=None, to_source=None, cut_before=None):
+    def __init__(self, target_uri, to_destination=None, to_source=None, cut_before=None, on_cut=None):
         _, host, port = target_uri.split(":")
         self.target = (host, int(port))
         self.filters = {"to_destination": to_destination, "to_source": to_source}
         self.lock = threading.Lock()
         self.sockets = []
         self.is_cut = False
+        self.hangs_up = False  # what a new connection meets while the network is down: this, or nothing at all
+        self.is_up = threading.Event()
+        self.is_up.set()
         self.cut_before = cut_before and FRAMES[cut_before]
+        self.on_cut = on_cut or Proxy.cut
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.uri = f"tcp:127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self.accept, daemon=True).start()
@@ -31,6 +36,10 @@ class Proxy:
         while True:
             try:
                 near, _ = self.listener.accept()
+                if self.hangs_up and not self.is_up.is_set():
+                    near.close()
+                    continue
+                self.is_up.wait()
                 far = socket.create_connection(self.target)
             except OSError:
                 return
@@ -58,8 +67,11 @@ class Proxy:
     def relay_frames(self, come, go):
         while True:
             frame = read_frame(come)
-            if struct.unpack_from("<H", frame, 4)[0] == self.cut_before:
-                self.cut()
+            with self.lock:
+                is_it = struct.unpack_from("<H", frame, 4)[0] == self.cut_before
+                self.cut_before = None if is_it else self.cut_before
+            if is_it:
+                self.on_cut(self)
                 raise EOFError
             go.sendall(frame)
 
@@ -71,11 +83,28 @@ class Proxy:
             except OSError:
                 pass
 
+    def down(self, hangs_up=False):
+        """All connections end at once, and new ones get nowhere until it is up again."""
+        self.hangs_up = hangs_up
+        self.is_up.clear()
+        with self.lock:
+            sockets, self.sockets = self.sockets, []
+        self.close_pair(*sockets)
+
+    def up(self):
+        self.is_up.set()
+
+    def down_for(self, seconds, hangs_up=False):
+        """Returns at once; the network is back after so long."""
+        self.down(hangs_up)
+        threading.Timer(seconds, self.up).start()
+
     def cut(self):
         """All connections end, at once and in both directions, and no new one comes through."""
         with self.lock:
             self.is_cut = True
             sockets = list(self.sockets)
+        self.is_up.set()
         self.close_pair(*sockets, self.listener)
 
 

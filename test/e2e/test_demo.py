@@ -37,16 +37,23 @@ def case_unix(stage):
 def case_report_is_whole(stage):
     """Every key that doc/json.md promises is there, and the parts of the downtime add up to it."""
     report = demo(stage, "--devices", "2")
-    keys = {"godwit", "outcome", "verified", "total_ms", "downtime_ms", "downtime_limit_ms", "expected_downtime_ms",
-            "downtime", "ram", "vm_state_bytes", "devices", "peak_rss_bytes", "guest", "options"}
+    keys = {"godwit", "outcome", "verified", "total_ms", "downtime_ms", "downtime_limit_ms", "predicted_ms",
+            "predicted", "prediction_error_percent", "handover", "reconnects", "blockers", "downtime", "ram", "vm_state_bytes", "devices", "peak_rss_bytes", "guest", "options"}
     expect(keys <= report.keys(), f"absent: {keys - report.keys()}")
     parts = sum(report["downtime"].values())
     expect(abs(parts - report["downtime_ms"]) < 1 + 0.05 * parts, f"parts {parts} ms, whole {report['downtime_ms']} ms")
+    expect(set(report["predicted"]) == set(report["downtime"]), f"parts of a prediction: {report['predicted']}")
+    off = 100 * (report["predicted_ms"] - report["downtime_ms"]) / report["downtime_ms"]
+    expect(abs(off - report["prediction_error_percent"]) < 0.1, f"{off} is not {report['prediction_error_percent']}")
+    expect(set(report["handover"]) == {"arbiter", "claimed_by", "committed", "taken_back", "allowed_no_p2p",
+                                       "throttle_percent", "dry_run"}, f"{report['handover']}")
+    expect(report["handover"]["committed"] and report["reconnects"] == 0 and report["blockers"] == [], f"{report}")
     expect(len(report["devices"]) == 2, f"{len(report['devices'])} devices")
     for device in report["devices"]:
         sides = {arc["side"] for arc in device["transitions"]}
         expect(sides == {"source", "destination"}, f"transitions of {sides} only")
         expect(device["verified"], f"{device['id']} was not compared")
+        expect(device["dirty_source"] == "device" and device["rearmed"] == 0, f"{device}")
         moved = device["precopy_bytes"] + device["stop_copy_bytes"]
         expect(moved > 0, f"{device['id']}: nothing moved")
     expect(report["ram"]["total_bytes"] == 128 << 20, f"{report['ram']}")
@@ -72,7 +79,7 @@ def case_slow_transitions_run_in_parallel(stage):
 def case_for_people(stage):
     done = stage.run(*SMALL)
     expect(done.code == 0, f"exit code {done.code}: {done.err}")
-    for text in ("completed, verified", "downtime", "RAM", "dev0", "dev1", "no errors"):
+    for text in ("completed, verified", "downtime", "predicted", "RAM", "dev0", "dev1", "no errors"):
         expect(text in done.out, f'no "{text}" in the output:\n{done.out}')
     expect("\033" not in done.out, "terminal sequences, and no terminal")
     expect(not done.err, f"stderr: {done.err}")

@@ -18,7 +18,7 @@ def in_the_middle(stage, uri=None):
     destination, destination_device = with_devices(stage, "destination", "--incoming", "tcp:127.0.0.1:0")
     source.worked()
     uri = uri(destination.incoming) if uri else destination.incoming
-    migrate = stage.migrate_start(source, uri, "--bandwidth", "8M")
+    migrate = stage.migrate_start(source, uri, "--bandwidth", "8M", "--reconnect", "1s")
     source.wait_state("migrating")
     wait_for("data to arrive", lambda: destination.state == "receiving")
     return source, destination, migrate, source_device, destination_device

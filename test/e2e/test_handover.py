@@ -26,7 +26,7 @@ def lose(stage, message):
     source, destination = stage.source(), stage.destination()
     proxy = Proxy(destination.incoming, cut_before=message)
     stage.closers.append(proxy.cut)
-    done = stage.migrate(source, proxy.uri)
+    done = stage.migrate(source, proxy.uri, "--reconnect", "0")
     expect(done.code == code, f"{message} lost: exit code {done.code}: {done.err}")
     expect_sentence(done.err)
     expect(source.state == source_state, f"{message} lost: the source is {source.state}")

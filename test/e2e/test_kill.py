@@ -2,7 +2,8 @@
 """kill -9 of either VM, or of the network between them, at random moments of many migrations (--kills, --seed).
 
 Never may two guests run, and one must be able to run wherever its host is still there: by itself, or by
-"godwit vm resume" after owner-unknown. The moments are drawn twice: over the whole migration, and in the
+"godwit vm resume" after owner-unknown. Half of the migrations have an arbiter: then no owner-unknown may last. A network
+that comes back in time leaves a migration that completes. The moments are drawn twice: over the whole migration, and in the
 few milliseconds around the switchover, where the handover is.
 """
 
@@ -13,7 +14,8 @@ from harness import Failed, expect, wait_for
 from proxy import Proxy
 
 MEMORY = "32M"
-SETTLED = ("running", "failed", "moved", "owner-unknown", "incoming")
+SETTLED = ("running", "failed", "moved", "incoming")
+RECONNECT = ("0", "500ms", "2s")
 BEFORE_THE_PAUSE = ("idle", "connect", "manifest", "setup", "pre-copy")
 
 
@@ -24,29 +26,39 @@ class Attempt:
         draw = random.Random(f"{stage.settings.seed}-{number}")
         self.from_pause = draw.random() < 0.6
         self.delay = draw.uniform(0, 0.12 if self.from_pause else 0.6)
+        self.back_after = draw.choice((0.05, 0.5, 1.5))
         latency = draw.choice(("0", "10ms", "30ms"))
+        self.reconnect = draw.choice(RECONNECT)
+        self.arbiter = ()
+        if draw.random() < 0.5:
+            place = stage.path(f"arbiter-{number}")
+            place.mkdir()
+            self.arbiter = ("--arbiter", f"file:{place}")
         sides = {"memory": MEMORY, "device_options": ("--state-size", "1M", "--transition-latency", latency)}
         self.stage = stage
         self.source = stage.source(f"source-{number}", dirty_rate="20M", **sides)
-        self.destination = stage.destination(f"destination-{number}", **sides)
+        self.destination = stage.side(f"destination-{number}", "--incoming", "tcp:127.0.0.1:0", *self.arbiter, **sides)
         self.proxy = Proxy(self.destination.incoming) if through_proxy else None
         self.uri = self.proxy.uri if self.proxy else self.destination.incoming
 
     def __str__(self):
-        return f"struck {self.delay * 1000:.1f} ms after {'the pause' if self.from_pause else 'the start'}"
+        return (f"struck {self.delay * 1000:.1f} ms after {'the pause' if self.from_pause else 'the start'}, "
+                f"{'an' if self.arbiter else 'no'} arbiter, --reconnect {self.reconnect}")
 
     def go(self):
         """Starts it, and returns at the moment."""
         events = self.source.watch()
-        migrate = self.stage.migrate_start(self.source, self.uri, "--bandwidth", "100M", "--downtime-limit", "2s")
+        self.migrate = self.stage.migrate_start(self.source, self.uri, "--bandwidth", "100M", "--downtime-limit", "2s",
+                                                "--reconnect", self.reconnect, *self.arbiter)
         if self.from_pause:
             next((event for event in events if event.get("phase") not in BEFORE_THE_PAUSE), None)
         else:
-            wait_for("the migration to start", lambda: self.source.state != "running" or migrate.poll() is not None)
+            wait_for("the migration to start", lambda: self.source.state != "running" or self.migrate.poll() is not None)
         time.sleep(self.delay)  # the random moment itself, not a synchronization
 
     def settled(self, vm):
-        return wait_for(f"{vm.name} to settle", lambda: vm.state in SETTLED and vm.state, 40)
+        states = SETTLED if self.arbiter else (*SETTLED, "owner-unknown")
+        return wait_for(f"{vm.name} to settle", lambda: vm.state in states and vm.state, 60)
 
     def close(self):
         """Leaves nothing, so that what a failure shows is of its own migration."""
@@ -112,10 +124,23 @@ def both_alive(stage, attempt):
     return f"{source}/{destination}"
 
 
-def many(stage, strike, through_proxy=False):
+def network_back(stage, attempt):
+    """It breaks, and is there again before the time is up: nobody is left behind, wherever it was."""
+    attempt.proxy.down_for(attempt.back_after)
+    done = stage.finish(attempt.migrate)
+    if done.code:  # before pre-copy there is nothing to go on from
+        expect(not attempt.from_pause, f"exit code {done.code}: {done.err}")
+        stage.expect_stayed(attempt.source, done)
+        return "too early"
+    stage.expect_moved(attempt.source, attempt.destination, done)
+    return f"completed, reconnected {done.report['reconnects']} times"
+
+
+def many(stage, strike, through_proxy=False, reconnect=None):
     seen = {}
     for number in range(stage.settings.kills):
         attempt = Attempt(stage, number, through_proxy)
+        attempt.reconnect = reconnect or attempt.reconnect
         try:
             attempt.go()
             state = strike(stage, attempt)
@@ -138,5 +163,9 @@ def case_network(stage):
     many(stage, both_alive, through_proxy=True)
 
 
-for case in (case_destination, case_source, case_network):
+def case_network_that_comes_back(stage):
+    many(stage, network_back, through_proxy=True, reconnect="20s")
+
+
+for case in (case_destination, case_source, case_network, case_network_that_comes_back):
     case.seconds = 3000

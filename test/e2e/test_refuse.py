@@ -129,6 +129,7 @@ def case_two_devices_without_p2p(stage):
     refused(stage, source, destination.incoming, "p2p")
     done = stage.migrate(source, destination.incoming, "--allow-no-p2p")
     stage.expect_moved(source, destination, done)
+    expect(done.report["handover"]["allowed_no_p2p"] is True, "waived, and the report does not say so")
 
 
 def case_other_state_size(stage):

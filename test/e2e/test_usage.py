@@ -23,8 +23,12 @@ WRONG = [
     (("device", "--arc-latency", "RUNNING:NOWHERE=1ms", "x.sock"), "--arc-latency"),
     (("vm", "--dirty-log", "magic"), "--dirty-log"),
     (("vm", "status"), "--control"),
-    (("vm", "--control", "/nowhere", "resume"), "--other-side-stopped"),
-    (("vm", "--control", "/nowhere", "discard"), "--other-side-stopped"),
+    (("vm", "--arbiter", "file:/nowhere"), "--incoming"),
+    (("migrate", "--control", "/nowhere", "--precopy", "tcp:127.0.0.1:1"), "--dry-run"),
+    (("migrate", "--control", "/nowhere", "--on-no-converge", "hope", "tcp:127.0.0.1:1"), "--on-no-converge"),
+    (("migrate", "--control", "/nowhere", "--reconnect", "1", "tcp:127.0.0.1:1"), "--reconnect"),
+    (("migrate", "--control", "/nowhere", "--reconnect", "11min", "tcp:127.0.0.1:1"), "--reconnect"),
+    (("demo", "--precopy"), "--dry-run"),
 ]
 
 

@@ -85,11 +85,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	ref_device_options_init(&options);
 	options.state_bytes = MEMORY_BYTES;
+	options.rearms = options.rearms_p2p = 2;
 	if (ref_device_init(&dev, &options, -1))
 		return 0;
 	ref_client_init(&client, &dev, -1);
 	client.greeted = *first & 1;
-	client.extension = *first >> 1 & 0x7;
+	client.extension = *first >> 1 & 0x17; /* all but the data socket */
+	if (client.extension & CLIENT_REINIT)
+		ref_migration_opt_in(&dev);
 	run_messages(&client, &c);
 	ref_client_fini(&client);
 	ref_device_fini(&dev);

@@ -48,6 +48,7 @@ struct peer {
 	struct sockaddr_un address;
 	int fds[NR_CHANNELS];
 	uint64_t seq[NR_CHANNELS];
+	uint32_t epoch;
 	int may_have_committed;
 	uint64_t frames, pages, buffers, bytes; /* sent */
 	XXH3_state_t *digest;
@@ -277,9 +278,13 @@ static void greet(struct peer *p, unsigned channel)
 		.version_max = 1,
 		.features = HELLO_VERIFY,
 		.migration_id = "an id",
-		.role = channel ? ROLE_DATA : ROLE_CONTROL,
+		.role = channel    ? ROLE_DATA
+			: p->epoch ? ROLE_RESUME
+				   : ROLE_CONTROL,
 		.channel = channel ? channel - 1 : 0,
 		.nr_channels = NR_DATA,
+		.epoch = p->epoch,
+		.reconnect_ms = 1000,
 	};
 	send_message(p, channel, &m);
 }
@@ -303,7 +308,7 @@ static void begin(struct peer *p)
 
 static void step_control(struct peer *p)
 {
-	uint16_t type = next(p) % (FRAME_PING + 3), flags = next(p) % 2;
+	uint16_t type = next(p) % (FRAME_RESUMED + 3), flags = next(p) % 2;
 	size_t nr = take(p, next(p));
 
 	send_frame(p, 0, type, flags, nr, nr);
@@ -405,10 +410,27 @@ static void step_greet(struct peer *p)
 	greet(p, channel);
 }
 
+/* All channels break; it comes back, in a new epoch or, rarely, in an old one. */
+static void step_resume(struct peer *p)
+{
+	let_read(p);
+	for (unsigned i = 0; i < NR_CHANNELS; i++) {
+		close_channel(p, i);
+		p->seq[i] = 0;
+	}
+	p->epoch += next(p) % 8 != 7;
+	greet(p, 0);
+	await(p, FRAME_RESUMED);
+	p->frames = p->pages = 0; /* counted from RESUMED on */
+	for (unsigned i = 1; i < NR_CHANNELS; i++)
+		greet(p, i);
+}
+
 static void talk(struct peer *p)
 {
-	static void (*const steps[])(struct peer *) = { step_control, step_any, step_raw,    step_ram,    step_device,
-							step_end,     step_ram, step_device, step_commit, step_greet };
+	static void (*const steps[])(struct peer *) = { step_control, step_any,   step_raw,   step_ram,
+							step_device,  step_end,   step_ram,   step_device,
+							step_commit,  step_greet, step_resume };
 
 	if (next(p) % 8)
 		begin(p);

@@ -27,7 +27,8 @@ static int info(void *ctx, struct gw_device_info *info, struct gw_error *e)
 	*info = (struct gw_device_info){
 		.migration_flags = f->flags,
 		.features = GW_FEATURE_RESET | GW_FEATURE_STOP_SIZE | GW_FEATURE_DMA_LOG |
-			    (f->flags & GW_MIGRATION_PRE_COPY ? GW_FEATURE_PRECOPY_INFO : 0),
+			    (f->flags & GW_MIGRATION_PRE_COPY ? GW_FEATURE_PRECOPY_INFO | GW_FEATURE_REINIT : 0),
+		.dirty_source = GW_DIRTY_DEVICE,
 		.vendor_id = 0x1234,
 		.device_id = 1,
 	};
@@ -84,7 +85,7 @@ static int reset(void *ctx, struct gw_error *e)
 static ssize_t data_read(void *ctx, void *buf, size_t size, struct gw_error *e)
 {
 	struct fake_device *f = ctx;
-	uint64_t end = f->state == GW_STATE_STOP_COPY ? f->size_bytes : f->size_bytes / 2;
+	uint64_t end = f->state == GW_STATE_STOP_COPY ? f->size_bytes : f->precopy_end;
 	size_t n = size < 100000 ? size : 100000;
 
 	if (fails(f, e))
@@ -97,6 +98,7 @@ static ssize_t data_read(void *ctx, void *buf, size_t size, struct gw_error *e)
 		n = end - f->at;
 	memcpy(buf, f->bytes + f->at, n);
 	f->at += n;
+	f->rearmed = 0;
 	return (ssize_t)n;
 }
 
@@ -119,12 +121,20 @@ static ssize_t data_write(void *ctx, const void *buf, size_t size, struct gw_err
 static int precopy_info(void *ctx, struct gw_precopy_info *info, struct gw_error *e)
 {
 	struct fake_device *f = ctx;
-	uint64_t half = f->size_bytes / 2;
+	int *left = f->state == GW_STATE_PRE_COPY ? &f->rearm_running : &f->rearm_p2p;
 
 	(void)e;
 	if (f->state != GW_STATE_PRE_COPY && f->state != GW_STATE_PRE_COPY_P2P)
 		return -EINVAL;
-	*info = (struct gw_precopy_info){ .initial_bytes = f->at < half ? half - f->at : 0 };
+	if (f->at == f->precopy_end && *left && !f->rearmed) {
+		(*left)--;
+		f->rearmed = 1;
+		f->precopy_end += 1000;
+	}
+	*info = (struct gw_precopy_info){
+		.initial_bytes = f->precopy_end - f->at,
+		.flags = f->rearmed ? GW_PRECOPY_REINIT : 0,
+	};
 	return 0;
 }
 
@@ -181,7 +191,9 @@ static const struct gw_device_ops ops = {
 
 int fake_device_open(struct fake_device *f, const char *id, uint32_t flags, uint64_t size_bytes, unsigned seed)
 {
-	*f = (struct fake_device){ .flags = flags, .state = GW_STATE_RUNNING, .size_bytes = size_bytes };
+	*f = (struct fake_device){
+		.flags = flags, .state = GW_STATE_RUNNING, .size_bytes = size_bytes, .precopy_end = size_bytes / 2
+	};
 	pthread_mutex_init(&f->lock, NULL);
 	f->bytes = malloc(size_bytes);
 	for (uint64_t i = 0; i < size_bytes; i++)

@@ -15,12 +15,15 @@ struct fake_device {
 	uint32_t flags;
 	uint32_t state;
 	uint64_t size_bytes;
-	uint8_t *bytes; /* the state */
-	uint64_t at;    /* read or written so far in this session */
-	uint64_t dirty; /* bytes at the front that pre-copy has to send again */
-	int *countdown; /* shared: the call that brings it to 0 fails; NULL: none does */
-	int failed;     /* a call has failed on purpose */
-	int misused;    /* a call came that the text forbids */
+	uint8_t *bytes;               /* the state */
+	uint64_t at;                  /* read or written so far in this session */
+	uint64_t dirty;               /* bytes at the front that pre-copy has to send again */
+	uint64_t precopy_end;         /* where pre-copy ends, and stop-copy goes on */
+	int rearm_running, rearm_p2p; /* so many times it asks, in PRE_COPY or PRE_COPY_P2P, for new initial bytes */
+	int rearmed;                  /* it asks, until the next read */
+	int *countdown;               /* shared: the call that brings it to 0 fails; NULL: none does */
+	int failed;                   /* a call has failed on purpose */
+	int misused;                  /* a call came that the text forbids */
 	int resets;
 	pthread_mutex_t lock;
 };

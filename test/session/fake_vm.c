@@ -67,7 +67,7 @@ bool fake_vm_memory_is_right(struct fake_vm *vm)
 static void *run(void *arg)
 {
 	struct fake_vm *vm = arg;
-	struct timespec pause = { .tv_nsec = 20000 }; /* the guest's own pace, not a synchronization */
+	struct timespec pause = { 0 }; /* the guest's own pace, not a synchronization */
 
 	pthread_mutex_lock(&vm->lock);
 	while (!vm->quit) {
@@ -75,7 +75,9 @@ static void *run(void *arg)
 			pthread_cond_wait(&vm->changed, &vm->lock);
 			continue;
 		}
-		write_next(vm);
+		for (uint32_t i = 0; i < vm->burst; i++)
+			write_next(vm);
+		pause.tv_nsec = (long)vm->pace_ns * 100 / (100 - (long)vm->throttle_percent);
 		pthread_mutex_unlock(&vm->lock);
 		nanosleep(&pause, NULL);
 		pthread_mutex_lock(&vm->lock);
@@ -111,6 +113,19 @@ static int vm_resume(void *ctx, struct gw_error *e)
 {
 	(void)e;
 	set_running(ctx, true);
+	return 0;
+}
+
+static int throttle(void *ctx, uint32_t percent, struct gw_error *e)
+{
+	struct fake_vm *vm = ctx;
+
+	(void)e;
+	pthread_mutex_lock(&vm->lock);
+	vm->throttle_percent = percent;
+	if (percent > vm->most_throttled)
+		vm->most_throttled = percent;
+	pthread_mutex_unlock(&vm->lock);
 	return 0;
 }
 
@@ -177,12 +192,15 @@ static const struct gw_vm_ops ops = {
 	.dirty_stop = dirty_stop,
 	.state_save = state_save,
 	.state_load = state_load,
+	.throttle = throttle,
 };
 
 void fake_vm_open(struct fake_vm *vm, uint32_t flags, uint64_t device_bytes, unsigned seed, int *countdown,
 		  int *running_vms, int *most_running)
 {
 	*vm = (struct fake_vm){ .countdown = countdown, .running_vms = running_vms, .most_running = most_running };
+	vm->pace_ns = 20000;
+	vm->burst = 1;
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
 	for (unsigned i = 0; i < FAKE_BLOCKS; i++) {

@@ -24,7 +24,9 @@ struct fake_vm {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool running, quit;
-	uint64_t writes; /* the state: how many writes so far; also the seed of the next */
+	uint32_t throttle_percent, most_throttled;
+	uint32_t pace_ns, burst; /* how long between its writes, and how many at a time */
+	uint64_t writes;         /* the state: how many writes so far; also the seed of the next */
 	uint64_t log[FAKE_BLOCKS][FAKE_PAGES / 64];
 	int *countdown;   /* as in struct fake_device, for the VM's callbacks */
 	int *running_vms; /* shared: how many VMs run now */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RELAY_CONNECTIONS 8
+#define RELAY_CONNECTIONS 32   /* the source may come back several times */
 #define RELAY_HARM_BYTES  4096 /* at most */
 
 enum relay_harm {

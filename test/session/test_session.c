@@ -49,10 +49,11 @@ static void arm(struct pair *p)
 
 static void start(struct pair *p)
 {
+	static unsigned serial; /* a test that failed still listens */
 	struct gw_error e = GW_ERROR_NONE;
 	char uri[64];
 
-	snprintf(uri, sizeof(uri), "unix:/tmp/godwit-test-%d.sock", getpid());
+	snprintf(uri, sizeof(uri), "unix:/tmp/godwit-test-%d-%u.sock", getpid(), ++serial);
 	assert_int_equal(gw_destination_new(&p->destination, &p->b.vm, &p->limits, &e), 0);
 	assert_int_equal(gw_destination_start(p->destination, uri, &e), 0);
 	assert_int_equal(gw_source_new(&p->source, &p->a.vm, &p->limits, &e), 0);

@@ -5,6 +5,7 @@
  * number; several run at once, as most of their time is waiting. Arguments, all optional: how many cases, the seed,
  * the number of the first. A failed case prints what replays it.
  */
+#include "fake_arbiter.h"
 #include "fake_vm.h"
 #include "relay.h"
 
@@ -24,6 +25,7 @@
 #define DEFAULT_SEED  1
 #define WORKERS       12
 #define STALL_NS      300000000ull
+#define RECONNECT_NS  1500000000ull
 #define WAIT_MS       20000 /* for an outcome: far more than any deadline of a case */
 #define LOOK_MS       5
 
@@ -33,6 +35,7 @@ struct wire_case {
 	uint32_t flags, nr_channels;
 	uint64_t device_bytes, stall_ns;
 	bool take_over; /* how the user decides, where both sides do not know */
+	bool reconnects, arbiter;
 };
 
 struct run {
@@ -42,16 +45,19 @@ struct run {
 	struct gw_source *source;
 	struct gw_destination *destination;
 	struct relay *relay;
+	struct fake_arbiter arbiter;
 	int running_vms, most_running;
 	bool harmed, failed;
 	enum gw_outcome outcome; /* of the source, before anyone decided */
 	bool verified;
+	uint32_t nr_reconnects;
 };
 
 static struct {
 	unsigned long long seed, first, count;
-	unsigned long long next;                                        /* atomic */
-	int failed, harmed, unverified, outcomes[GW_OWNER_UNKNOWN + 1]; /* atomic */
+	unsigned long long next;                                           /* atomic */
+	int failed, harmed, unverified, outcomes[2][GW_OWNER_UNKNOWN + 1]; /* atomic; [whether it reconnects] */
+	int nr_reconnects;
 } all = { .seed = DEFAULT_SEED, .count = DEFAULT_CASES };
 
 static uint64_t mix(uint64_t x)
@@ -94,6 +100,8 @@ static void make_case(struct wire_case *c, unsigned long long seed, unsigned lon
 	c->nr_channels = 1 + (uint32_t)draw(&state, 3);
 	c->device_bytes = 1 + draw(&state, 200000);
 	c->take_over = draw(&state, 2);
+	c->reconnects = draw(&state, 2);
+	c->arbiter = !draw(&state, 3);
 	c->plan.harm = harms[number % (sizeof(harms) / sizeof(harms[0]))];
 	c->plan.connection = draw(&state, 2) ? 0 : 1 + (unsigned)draw(&state, c->nr_channels);
 	c->plan.way = draw(&state, c->plan.connection ? 16 : 2) ? RELAY_TO_DESTINATION : RELAY_TO_SOURCE;
@@ -121,10 +129,11 @@ static bool begin(struct run *r, const struct wire_case *c)
 {
 	struct gw_limits limits = {
 		.size = sizeof(limits),
-		.flags = GW_VERIFY | GW_ALLOW_NO_P2P,
+		.flags = GW_VERIFY | GW_ALLOW_NO_P2P | (c->reconnects ? 0 : GW_NO_RECONNECT),
 		.nr_channels = c->nr_channels,
 		.downtime_ns = 5000000000ull,
 		.stall_ns = c->stall_ns,
+		.reconnect_ns = RECONNECT_NS,
 	};
 	struct gw_error e = GW_ERROR_NONE;
 	static int nr_runs;
@@ -132,6 +141,9 @@ static bool begin(struct run *r, const struct wire_case *c)
 
 	memset(r, 0, sizeof(*r));
 	r->c = c;
+	fake_arbiter_open(&r->arbiter);
+	if (c->arbiter)
+		limits.arbiter = r->arbiter.arbiter;
 	snprintf(r->listen_path, sizeof(r->listen_path), "/tmp/godwit-wire-%d-%d.relay", getpid(), n);
 	snprintf(r->uri, sizeof(r->uri), "unix:/tmp/godwit-wire-%d-%d.sock", getpid(), n);
 	snprintf(r->connect_uri, sizeof(r->connect_uri), "unix:%s", r->listen_path);
@@ -191,6 +203,8 @@ static bool decide(struct run *r, enum gw_outcome source, enum gw_outcome destin
 {
 	struct gw_error e = GW_ERROR_NONE;
 
+	check(r, !r->c->arbiter || (source != GW_OWNER_UNKNOWN && destination != GW_OWNER_UNKNOWN),
+	      "an arbiter that answers leaves nobody in doubt");
 	check(r, fake_vm_running(&r->a) == (source == GW_ROLLED_BACK), "the source and its guest disagree");
 	check(r, fake_vm_running(&r->b) == (destination == GW_COMPLETED), "the destination and its guest disagree");
 	if (destination == GW_COMPLETED)
@@ -240,6 +254,7 @@ static void end(struct run *r)
 {
 	gw_source_free(r->source);
 	gw_destination_free(r->destination);
+	fake_arbiter_close(&r->arbiter);
 	fake_vm_close(&r->a);
 	fake_vm_close(&r->b);
 }
@@ -251,6 +266,7 @@ static void run_case(struct run *r, const struct wire_case *c)
 	if (begin(r, c) && check(r, !gw_source_wait(r->source, WAIT_MS), "the source has no end")) {
 		r->outcome = gw_source_report(r->source)->outcome;
 		r->verified = gw_source_report(r->source)->verified;
+		r->nr_reconnects = gw_source_report(r->source)->handover.nr_reconnects;
 		check_report(r, gw_source_report(r->source));
 		destination = outcome_of_destination(r, r->outcome);
 		if (destination != GW_OUTCOME_NONE)
@@ -266,7 +282,8 @@ static void run_case(struct run *r, const struct wire_case *c)
 
 static void count(const struct run *r)
 {
-	__atomic_fetch_add(&all.outcomes[r->outcome], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&all.outcomes[r->c->reconnects][r->outcome], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&all.nr_reconnects, (int)r->nr_reconnects, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&all.harmed, r->harmed, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&all.failed, r->failed, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&all.unverified, r->outcome == GW_COMPLETED && !r->verified, __ATOMIC_RELAXED);
@@ -324,10 +341,12 @@ static void test_every_harm(void **state)
 		assert_int_equal(pthread_create(&workers[i], NULL, work, NULL), 0);
 	for (unsigned i = 0; i < WORKERS; i++)
 		pthread_join(workers[i], NULL);
-	print_message("# %llu cases from %llu of seed %llu, %d harmed: %d completed (%d not verified), %d rolled back, "
-		      "%d owner unknown\n",
-		      all.count, all.first, all.seed, all.harmed, all.outcomes[GW_COMPLETED], all.unverified,
-		      all.outcomes[GW_ROLLED_BACK], all.outcomes[GW_OWNER_UNKNOWN]);
+	print_message("# %llu cases from %llu of seed %llu, %d harmed, %d not verified, %d reconnected\n", all.count,
+		      all.first, all.seed, all.harmed, all.unverified, all.nr_reconnects);
+	for (int i = 0; i < 2; i++)
+		print_message("# %s: %d completed, %d rolled back, %d owner unknown\n",
+			      i ? "with reconnecting" : "without", all.outcomes[i][GW_COMPLETED],
+			      all.outcomes[i][GW_ROLLED_BACK], all.outcomes[i][GW_OWNER_UNKNOWN]);
 	assert_int_equal(all.failed, 0);
 	assert_int_equal(nr_entries("/proc/self/fd"), nr_files);
 	assert_int_equal(nr_entries("/proc/self/task"), nr_threads); /* a sanitizer's own has been there before */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The connection: messages keep their order and take a while; so does data, on a channel of its own. A side that
- * closes its end is noticed by the other after what was on the way, or, as a reset does it, in place of it. A deaf
- * side gets nothing more and is not told.
+ * The connections: one control channel at a time, and data beside it. Messages keep their order and take a while; so
+ * does data. A side that closes its end is noticed by the other after what was on the way, or, as a reset does it, in
+ * place of it. What is sent on a connection that is broken never comes.
  */
 #include "world.h"
 
@@ -14,12 +14,8 @@
 #define RESET_ONE_IN   4
 #define SLOW_ONE_IN    20 /* a message takes far longer */
 #define SLOW_MAX_NS    (400 * NS_PER_MS)
-#define ON_THE_WAY     (1u << ENTRY_MESSAGE | 1u << ENTRY_DATA | 1u << ENTRY_START)
-
-static enum side other(enum side side)
-{
-	return side == SOURCE ? DESTINATION : SOURCE;
-}
+#define STUCK_MAX_NS   (4 * NS_PER_S)
+#define LATE_MAX_NS    (3 * NS_PER_S)
 
 static uint64_t arrival_ns(struct world *world, uint64_t *last_ns)
 {
@@ -31,96 +27,170 @@ static uint64_t arrival_ns(struct world *world, uint64_t *last_ns)
 	return *last_ns;
 }
 
-static void put(struct world *world, struct entry entry)
+static void put(struct world *world, const struct entry *entry)
 {
-	if (world->sides[entry.side].deaf)
+	if (entry->conn <= world->dead_conn || entry->conn <= world->sides[entry->side].deaf_conn)
 		world->any_lost = true;
 	else
-		world_put(world, &entry);
+		world_put(world, entry);
 }
 
-void link_open(struct world *world)
+bool link_open(struct world *world)
 {
+	struct process *source = &world->sides[SOURCE], *destination = &world->sides[DESTINATION];
 	struct entry start = { .kind = ENTRY_START, .side = DESTINATION };
 
-	world->sides[SOURCE].open = true;
-	start.at_ns = arrival_ns(world, &world->sides[DESTINATION].arrival_ns);
-	put(world, start);
+	if (world->now_ns < world->net_down_until_ns || destination->host_dead)
+		return false;
+	start.conn = source->conn = ++world->last_conn;
+	start.at_ns = arrival_ns(world, &destination->arrival_ns);
+	put(world, &start);
+	return true;
 }
 
-void link_send(struct world *world, enum side from, uint16_t type)
+static void note_what_is_said(struct world *world, uint16_t type)
 {
-	struct process *to = &world->sides[other(from)];
-	struct entry message = { .kind = ENTRY_MESSAGE, .side = other(from), .what = type };
-
-	if (!world->sides[from].open)
-		return;
 	world->loadable_sent |= type == FRAME_LOADABLE;
 	world->ready_sent |= type == FRAME_READY;
 	world->commit_sent |= type == FRAME_COMMIT;
 	world->failed_sent |= type == FRAME_FAILED;
-	message.batches = world->sent_batches;
+}
+
+void link_send(struct world *world, enum side from, uint16_t type)
+{
+	struct process *to = &world->sides[side_other(from)];
+	struct entry message = { .kind = ENTRY_MESSAGE, .side = side_other(from), .what = type };
+	enum mode mode = inject_now(world, DOMAIN_MESSAGE);
+
+	message.conn = world->sides[from].conn;
+	if (mode == MODE_DROP_MESSAGE)
+		link_cut(world, true, true);
+	if (message.conn == NO_CONN)
+		return;
+	note_what_is_said(world, type);
+	message.value = type == FRAME_RESUMED ? world->got_batches : world->sent_batches;
+	message.phase = destination_resumed_phase(&world->destination);
+	message.resume = from == SOURCE && world->source.was_lost;
+	if (mode == MODE_SLOW_MESSAGE)
+		to->arrival_ns = max_u64(to->arrival_ns, world->now_ns + rng_between(&world->rng, 0, STUCK_MAX_NS));
 	message.at_ns = arrival_ns(world, &to->arrival_ns);
-	put(world, message);
+	put(world, &message);
+	if (mode == MODE_TWICE_MESSAGE)
+		put(world, &message);
+}
+
+/* On a connection that the engine has not been told of. */
+void link_refuse(struct world *world, uint16_t conn)
+{
+	struct entry message = { .kind = ENTRY_MESSAGE, .side = SOURCE, .what = FRAME_REFUSE, .conn = conn };
+
+	message.at_ns = arrival_ns(world, &world->sides[SOURCE].arrival_ns);
+	put(world, &message);
 }
 
 void link_send_data(struct world *world, uint32_t mask, bool last)
 {
 	const struct process *source = &world->sides[SOURCE];
-	struct entry data = { .kind = ENTRY_DATA, .side = DESTINATION, .mask = mask, .last = last };
+	struct entry data = { .kind = ENTRY_DATA, .side = DESTINATION, .conn = world->data_conn };
+	struct batch *batch = &world->batches[world->sent_batches];
 
-	if (!source->open)
+	if (world->sent_batches == WORLD_BATCHES - 1) {
+		judge_violation(world, "more than %u batches are sent", WORLD_BATCHES);
 		return;
+	}
+	data.value = world->sent_batches++;
+	batch->mask = mask;
+	batch->last = last;
 	for (unsigned i = 0; i < WORLD_PAGES; i++)
-		data.pages[i] = source->pages[i];
+		batch->pages[i] = source->pages[i];
 	for (unsigned i = 0; i < WORLD_DEVICES; i++)
-		data.devices[i] = source->devices[i];
-	world->sent_batches++;
+		batch->devices[i] = source->devices[i];
 	data.at_ns = arrival_ns(world, &world->sides[DESTINATION].data_ns);
-	put(world, data);
+	put(world, &data);
 }
 
 /* What is on the way to a side never comes. */
-static void lose(struct world *world, enum side to)
+static void lose(struct world *world, enum side to, enum entry_kind kind)
 {
 	unsigned i = 0;
 
 	while (i < world->nr_entries) {
-		if (world->entries[i].side != to || !(ON_THE_WAY >> world->entries[i].kind & 1)) {
+		if (world->entries[i].side != to || world->entries[i].kind != kind) {
 			i++;
 			continue;
 		}
-		world->entries[i] = world->entries[--world->nr_entries];
+		world_drop(world, i);
 		world->any_lost = true;
 	}
 }
 
 static void tell(struct world *world, enum side side, uint64_t at_ns)
 {
-	put(world, (struct entry){ .kind = ENTRY_LOST, .side = side, .at_ns = at_ns });
+	struct entry lost = { .kind = ENTRY_LOST, .side = side, .at_ns = at_ns };
+
+	lost.conn = world->sides[side].conn;
+	if (lost.conn != NO_CONN)
+		world_put(world, &lost);
 }
 
-void link_close(struct world *world, enum side side)
+/* The other side notices, if it is of the same connection and the network lets it. */
+void link_detach(struct world *world, enum side side)
 {
-	struct process *process = &world->sides[side], *peer = &world->sides[other(side)];
+	struct process *process = &world->sides[side], *peer = &world->sides[side_other(side)];
+	uint16_t conn = process->conn;
 
-	process->closed = true;
-	if (!process->open)
+	process->conn = NO_CONN;
+	if (conn == NO_CONN || conn != peer->conn)
 		return;
-	process->open = false;
-	if (rng_one_in(&world->rng, RESET_ONE_IN))
-		lose(world, other(side));
-	tell(world, other(side), arrival_ns(world, &peer->arrival_ns));
+	if (conn <= world->dead_conn || conn <= peer->deaf_conn)
+		return;
+	if (rng_one_in(&world->rng, RESET_ONE_IN)) {
+		lose(world, side_other(side), ENTRY_MESSAGE);
+		lose(world, side_other(side), ENTRY_DATA);
+	}
+	tell(world, side_other(side), arrival_ns(world, &peer->arrival_ns));
 }
 
-void link_cut(struct world *world)
+void link_cut(struct world *world, bool tell_source, bool tell_destination)
 {
-	lose(world, SOURCE);
-	lose(world, DESTINATION);
+	const bool told[NR_SIDES] = { tell_source, tell_destination };
+
 	for (enum side side = SOURCE; side < NR_SIDES; side++) {
-		tell(world, side, world->now_ns + rng_between(&world->rng, 0, NOTICE_MAX_NS));
-		world->sides[side].deaf = true;
+		if (rng_one_in(&world->rng, 2))
+			lose(world, side, ENTRY_MESSAGE);
+		if (rng_one_in(&world->rng, 2))
+			lose(world, side, ENTRY_DATA);
+		lose(world, side, ENTRY_START);
+		if (told[side])
+			tell(world, side, world->now_ns + rng_between(&world->rng, 0, NOTICE_MAX_NS));
 	}
+	world->any_lost = true;
+	world->dead_conn = world->last_conn;
+}
+
+/* A session drops RESUMED and PREPARE of a connection that is no more; all else may be heard, for it stays true. */
+static bool stays_true(const struct entry *entry)
+{
+	return entry->kind == ENTRY_MESSAGE && entry->what >= FRAME_LOADABLE && entry->what != FRAME_PREPARE &&
+	       entry->what != FRAME_RESUMED;
+}
+
+void link_cut_late(struct world *world)
+{
+	for (unsigned i = 0; i < world->nr_entries; i++) {
+		struct entry *entry = &world->entries[i];
+
+		if (!stays_true(entry))
+			continue;
+		entry->conn = ANY_CONN;
+		entry->kind = ENTRY_MESSAGE;
+		entry->at_ns = world->now_ns + rng_between(&world->rng, 0, LATE_MAX_NS);
+	}
+	lose(world, DESTINATION, ENTRY_START);
+	tell(world, SOURCE, world->now_ns);
+	tell(world, DESTINATION, world->now_ns);
+	world->any_lost = true;
+	world->dead_conn = world->last_conn;
 }
 
 /* A process that ends is like one that closes; a host that ends says nothing more. */
@@ -128,9 +198,13 @@ void link_kill(struct world *world, enum side side)
 {
 	struct process *process = &world->sides[side];
 
-	if (rng_one_in(&world->rng, 2))
-		link_close(world, side);
-	process->alive = process->open = process->vcpus = process->dma = false;
+	process->host_dead = rng_one_in(&world->rng, 2);
+	if (!process->host_dead)
+		link_detach(world, side);
+	process->alive = process->vcpus = false;
+	process->conn = NO_CONN;
+	process->dma = 0;
 	process->closed = true;
 	process->busy = 0;
+	world->any_kill = true;
 }

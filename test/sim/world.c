@@ -4,15 +4,16 @@
 
 #include "base/bits.h"
 
-#include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#define STALL_NS      (1 * NS_PER_S)
-#define DOWNTIME_NS   (300 * NS_PER_MS)
-#define REPORT_MAX_NS (2 * NS_PER_MS)
-#define TRY_AGAIN_NS  (5 * NS_PER_MS)
+#define STALL_NS       (1 * NS_PER_S)
+#define RECONNECT_NS   (6 * NS_PER_S)
+#define DOWNTIME_NS    (300 * NS_PER_MS)
+#define SLOW_ACTION_NS (2 * NS_PER_S)
+#define SLOW_SPREAD_NS (6 * NS_PER_S)
 
 const char *side_name(enum side side)
 {
@@ -32,29 +33,43 @@ void world_trace(const struct world *world, const char *fmt, ...)
 	putchar('\n');
 }
 
-void world_init(struct world *world, const struct config *config, uint64_t seed, enum mode mode, uint64_t k)
+static void init_engines(struct world *world)
 {
+	const struct config *config = world->config;
 	struct source_config source = {
 		.downtime_limit_ns = DOWNTIME_NS,
 		.stall_ns = STALL_NS,
+		.reconnect_ns = config->reconnect ? RECONNECT_NS : 0,
 		.max_rounds = config->max_rounds,
+		.no_converge = config->no_converge,
+		.can_throttle = true,
+		.dry_run = config->dry_run,
+		.arbiter = config->arbiter,
 	};
-	struct destination_config destination = { .stall_ns = STALL_NS };
-	struct event start = { .type = EVENT_START };
+	struct destination_config destination = { .stall_ns = STALL_NS, .arbiter = config->arbiter };
 
-	world->config = config;
-	world->rng.state = seed * 1000003;
-	world->guest_rng.state = ~seed;
-	world->mode = mode;
-	world->k = k;
 	source_engine_init(&world->source, &source);
 	destination_engine_init(&world->destination, &destination);
-	world->sides[SOURCE] = (struct process){ .alive = true, .vcpus = true, .dma = config->nr_devices > 0 };
-	world->sides[DESTINATION] = (struct process){ .alive = true };
-	if (mode == MODE_TWICE) {
-		world->second_mode = rng_between(&world->rng, MODE_CUT, MODE_TWICE - 1);
-		world->second_k = rng_between(&world->rng, 1, 100);
-	}
+}
+
+/* world->config is set by the caller and stays. */
+void world_init(struct world *world, const struct plan *plan, bool trace)
+{
+	const struct config *config = world->config;
+	struct event start = { .type = EVENT_START };
+
+	memset(world, 0, offsetof(struct world, entries));
+	world->config = config;
+	world->plan = *plan;
+	world->trace = trace;
+	world->rng.state = plan->seed * 1000003;
+	world->guest_rng.state = ~plan->seed;
+	world->curable = true;
+	world->nr_rearms = config->nr_rearms;
+	init_engines(world);
+	world->sides[SOURCE].alive = world->sides[SOURCE].vcpus = true;
+	world->sides[SOURCE].dma = (1u << config->nr_devices) - 1;
+	world->sides[DESTINATION].alive = true;
 	world_feed(world, SOURCE, &start);
 }
 
@@ -68,6 +83,11 @@ void world_put(struct world *world, const struct entry *entry)
 	world->entries[world->nr_entries++].number = world->next_number++;
 }
 
+void world_drop(struct world *world, unsigned entry)
+{
+	world->entries[entry] = world->entries[--world->nr_entries];
+}
+
 static const char *outcome_name(enum gw_outcome outcome)
 {
 	static const char *const names[] = { "NONE", "COMPLETED", "ROLLED_BACK", "OWNER_UNKNOWN" };
@@ -78,7 +98,7 @@ static const char *outcome_name(enum gw_outcome outcome)
 static uint64_t action_ns(struct world *world, enum action_type type)
 {
 	static const uint8_t arcs[NR_ACTION_TYPES] = {
-		[ACTION_QUIESCE] = 1,      [ACTION_STOP] = 1, [ACTION_TAKE_BACK] = 2,
+		[ACTION_QUIESCE] = 1,      [ACTION_STOP] = 1, [ACTION_TAKE_BACK] = 2,   [ACTION_UNPAUSE] = 1,
 		[ACTION_PREPARE_LOAD] = 3, [ACTION_RUN] = 2,  [ACTION_FINISH_LOAD] = 1,
 	};
 	uint64_t ns = rng_between(&world->rng, 1, world->config->action_max_ns) + arcs[type] * world->config->arc_ns;
@@ -94,36 +114,51 @@ static void begin_action(struct world *world, enum side side, enum action_type t
 {
 	struct process *process = &world->sides[side];
 	struct entry entry = { .kind = ENTRY_EFFECT, .side = side, .what = type };
+	enum mode mode;
 
 	effect_begin(world, side, type);
 	process->busy |= 1u << type;
-	if (inject_fails(world))
+	mode = inject_now(world, DOMAIN_ACTION);
+	if (mode == MODE_FAIL_ACTION) {
 		process->to_fail |= 1u << type;
+		world->any_run_failed |= type == ACTION_RUN || type == ACTION_GIVE_BACK;
+	}
 	entry.at_ns = world->now_ns + action_ns(world, type);
+	if (mode == MODE_SLOW_ACTION)
+		entry.at_ns += rng_between(&world->rng, SLOW_ACTION_NS, SLOW_ACTION_NS + SLOW_SPREAD_NS);
 	world_put(world, &entry);
+}
+
+static void finish(struct world *world, enum side side, const struct action *action)
+{
+	struct process *process = &world->sides[side];
+
+	judge_finish(world, side);
+	process->nr_finished++;
+	process->finished_as = action->outcome;
+	process->finish_code = action->error.code;
 }
 
 static void begin(struct world *world, enum side side, const struct action *action)
 {
-	struct process *process = &world->sides[side];
-
 	world_trace(world, "  %s: %s %s", side_name(side), action_name(action->type),
 		    action->type == ACTION_SEND     ? message_name(action->message)
 		    : action->type == ACTION_FINISH ? outcome_name(action->outcome)
 						    : "");
 	switch (action->type) {
 	case ACTION_SEND:
-		if (inject_fails(world))
-			link_cut(world);
-		else
-			link_send(world, side, action->message);
+		judge_send(world, side, action->message);
+		link_send(world, side, action->message);
 		break;
 	case ACTION_CLOSE:
-		link_close(world, side);
+		world->sides[side].closed = true;
+		link_detach(world, side);
+		break;
+	case ACTION_DETACH:
+		link_detach(world, side);
 		break;
 	case ACTION_FINISH:
-		process->nr_finished++;
-		process->finish = *action;
+		finish(world, side, action);
 		break;
 	default:
 		begin_action(world, side, action->type);
@@ -150,106 +185,7 @@ void world_feed(struct world *world, enum side side, struct event *event)
 	judge_moment(world);
 }
 
-/* ---- what is due ---- */
-
-static void do_effect(struct world *world, const struct entry *due)
-{
-	struct process *process = &world->sides[due->side];
-	struct entry next = *due;
-
-	if (!effect_happen(world, due->side, due->what)) {
-		next.at_ns = world->now_ns + TRY_AGAIN_NS;
-		world_put(world, &next);
-		return;
-	}
-	next.kind = ENTRY_REPORT;
-	next.failed = process->to_fail >> due->what & 1;
-	next.at_ns = world->now_ns + rng_between(&world->rng, 0, REPORT_MAX_NS);
-	process->busy &= ~(1u << due->what);
-	process->to_fail &= ~(1u << due->what);
-	world_put(world, &next);
-}
-
-static void do_report(struct world *world, const struct entry *due)
-{
-	struct event event = { .type = due->failed ? EVENT_FAILED : EVENT_DONE, .action = due->what };
-
-	if (due->failed)
-		event.error.code = -EIO;
-	else
-		effect_result(world, due->what, &event);
-	world_feed(world, due->side, &event);
-}
-
-static void do_message(struct world *world, const struct entry *due)
-{
-	static struct message message; /* large; but for a few fields it stays zero */
-	struct event event = { .type = EVENT_MESSAGE, .message = &message };
-
-	if (!world->sides[due->side].open)
-		return;
-	message.type = due->what;
-	switch (due->what) {
-	case FRAME_HELLO:
-		message.hello = (struct message_hello){ .version_min = 1, .version_max = 1, .role = ROLE_CONTROL };
-		break;
-	case FRAME_WELCOME:
-		message.welcome = (struct message_welcome){ .version = 1 };
-		break;
-	case FRAME_LOADABLE:
-		message.loadable = (struct message_loadable){ .nr_devices = world->config->nr_devices };
-		message.loadable.arc_ns[0] = world->config->arc_ns;
-		break;
-	case FRAME_FAILED:
-		message.failed = (struct message_failed){ .code = -EIO };
-		break;
-	case FRAME_REFUSE:
-		message.refuse.nr = 0;
-		break;
-	case FRAME_PREPARE:
-		world->wanted_batches = due->batches;
-		break;
-	}
-	world_feed(world, due->side, &event);
-}
-
-static void do_start(struct world *world, const struct entry *due)
-{
-	struct event event = { .type = EVENT_START };
-
-	world->sides[due->side].open = true;
-	if (world->destination.phase == DESTINATION_IDLE)
-		world_feed(world, due->side, &event);
-	else
-		link_close(world, due->side); /* it has been cancelled and waits for nobody */
-}
-
-static void do_lost(struct world *world, const struct entry *due)
-{
-	struct event event = { .type = EVENT_PEER_LOST, .error.code = -EPIPE };
-
-	if (world->sides[due->side].open)
-		world_feed(world, due->side, &event);
-}
-
-static void do_data(struct world *world, const struct entry *due)
-{
-	struct process *destination = &world->sides[DESTINATION];
-
-	if (!destination->open)
-		return;
-	world->got_batches++;
-	for (unsigned i = 0; i < WORLD_PAGES; i++)
-		if (due->mask >> i & 1)
-			destination->pages[i] = due->pages[i];
-	if (due->last)
-		memcpy(destination->devices, due->devices, sizeof(due->devices));
-}
-
-static void (*const happenings[])(struct world *world, const struct entry *due) = {
-	[ENTRY_EFFECT] = do_effect, [ENTRY_REPORT] = do_report, [ENTRY_MESSAGE] = do_message,
-	[ENTRY_START] = do_start,   [ENTRY_LOST] = do_lost,     [ENTRY_DATA] = do_data,
-};
+/* ---- time ---- */
 
 static unsigned next_entry(const struct world *world)
 {
@@ -264,11 +200,20 @@ static unsigned next_entry(const struct world *world)
 	return next;
 }
 
+/* One who has ended, and asks an arbiter that never answers again, would keep the world going for ever. */
+static bool asks_in_vain(const struct world *world, enum side side)
+{
+	return arbiter_is_mute_for_ever(world, side) &&
+	       (side == SOURCE ? world->source.phase == SOURCE_ENDED : world->destination.phase == DESTINATION_ENDED);
+}
+
 static uint64_t deadline_ns(const struct world *world, enum side side)
 {
 	uint64_t deadline = side == SOURCE ? world->source.deadline_ns : world->destination.deadline_ns;
 
-	return world->sides[side].alive ? max_u64(deadline, world->now_ns) : DEADLINE_NEVER;
+	if (deadline == DEADLINE_NEVER || !world->sides[side].alive || asks_in_vain(world, side))
+		return DEADLINE_NEVER;
+	return max_u64(deadline, world->now_ns);
 }
 
 static void advance(struct world *world, uint64_t to_ns)
@@ -301,9 +246,9 @@ bool world_step(struct world *world)
 		return true;
 	}
 	due = world->entries[next];
-	world->entries[next] = world->entries[--world->nr_entries];
+	world_drop(world, next);
 	advance(world, due.at_ns);
 	if (world->sides[due.side].alive)
-		happenings[due.kind](world, &due);
+		happening_run(world, &due);
 	return true;
 }

@@ -20,7 +20,7 @@
 
 #define STEP_NS     (25 * NS_PER_MS)
 #define STALL_NS    (8 * NS_PER_S)
-#define NR_MESSAGES 18
+#define NR_MESSAGES 19
 #define BIT(n)      (1u << (n))
 #define SEND(what)                        \
 	{                                 \
@@ -91,6 +91,32 @@ static struct actions out;
 static struct message message;
 static uint64_t now_ns;
 
+/* What the walks begin with and what events bring: a test sets what it needs, rig_setup sets all back. */
+static struct {
+	struct source_config source;
+	struct destination_config destination;
+	uint32_t features, reconnect_ms; /* HELLO */
+	enum resumed_phase resumed;
+	enum claim_result claim;
+	uint32_t nr_rearmed;
+	uint64_t dirty_bytes; /* SYNC */
+	int code;             /* FAILED, PEER_LOST */
+	bool has_all;         /* REJOINED */
+} rig;
+
+static inline int rig_setup(void **state)
+{
+	memset(&rig, 0, sizeof(rig));
+	rig.source = (struct source_config){ .downtime_limit_ns = 300 * NS_PER_MS, .stall_ns = STALL_NS };
+	rig.destination = (struct destination_config){ .stall_ns = STALL_NS };
+	rig.resumed = RESUMED_LOADING;
+	rig.claim = CLAIM_MINE;
+	rig.dirty_bytes = MIB;
+	return 0;
+}
+
+#define RIG_TEST(test) cmocka_unit_test_setup(test, rig_setup)
+
 static inline struct event make_event(enum event_type type, unsigned what)
 {
 	struct event ev = { .type = type, .now_ns = now_ns, .message = &message };
@@ -100,14 +126,29 @@ static inline struct event make_event(enum event_type type, unsigned what)
 	ev.action = type == EVENT_DONE || type == EVENT_FAILED ? what : ACTION_NONE;
 	switch (message.type) {
 	case FRAME_HELLO:
-		message.hello = (struct message_hello){ .version_min = 1, .version_max = 1, .role = ROLE_CONTROL };
+		message.hello = (struct message_hello){ .version_min = 1,
+							.version_max = 1,
+							.role = ROLE_CONTROL,
+							.features = rig.features,
+							.reconnect_ms = rig.reconnect_ms };
 		break;
 	case FRAME_WELCOME:
 		message.welcome.version = 1;
 		break;
+	case FRAME_RESUMED:
+		message.resumed.phase = rig.resumed;
+		break;
 	}
 	if (ev.action == ACTION_SYNC)
-		ev.sync = (struct sync_result){ .dirty_bytes = MIB, .bytes_per_s = GIB };
+		ev.sync = (struct sync_result){ .dirty_bytes = rig.dirty_bytes, .bytes_per_s = GIB };
+	else if (ev.action == ACTION_QUIESCE)
+		ev.nr_rearmed = rig.nr_rearmed;
+	else if (ev.action == ACTION_CLAIM)
+		ev.claim = rig.claim;
+	else if (type == EVENT_REJOINED)
+		ev.has_all = rig.has_all;
+	if (type == EVENT_FAILED || type == EVENT_PEER_LOST)
+		ev.error.code = rig.code;
 	return ev;
 }
 
@@ -147,11 +188,10 @@ static inline void expect(const struct want *want, unsigned nr)
 /* nr: how many steps of the way to go. */
 static inline void walk_source(unsigned nr)
 {
-	const struct source_config config = { .downtime_limit_ns = 300 * NS_PER_MS, .stall_ns = STALL_NS };
 	unsigned i;
 
 	now_ns = 0;
-	source_engine_init(&source, &config);
+	source_engine_init(&source, &rig.source);
 	for (i = 0; i < nr; i++) {
 		now_ns += STEP_NS;
 		feed_source(source_way[i].event, source_way[i].what);
@@ -163,11 +203,10 @@ static inline void walk_source(unsigned nr)
 
 static inline void walk_destination(unsigned nr)
 {
-	const struct destination_config config = { .stall_ns = STALL_NS };
 	unsigned i;
 
 	now_ns = 0;
-	destination_engine_init(&destination, &config);
+	destination_engine_init(&destination, &rig.destination);
 	for (i = 0; i < nr; i++) {
 		now_ns += STEP_NS;
 		feed_destination(destination_way[i].event, destination_way[i].what);
@@ -177,11 +216,19 @@ static inline void walk_destination(unsigned nr)
 	now_ns += STEP_NS;
 }
 
-/* To the last step that is still in the phase. */
+/* To the last step that is still in the phase; UNPAUSE is off the way. */
 static inline void walk_source_to(enum source_phase phase)
 {
 	unsigned i = ARRAY_SIZE(source_way);
 
+	if (phase == SOURCE_UNPAUSE) {
+		walk_source_to(SOURCE_QUIESCE);
+		rig.nr_rearmed = 1;
+		feed_source(DONE(QUIESCE));
+		rig.nr_rearmed = 0;
+		EXPECT(DO(UNPAUSE));
+		return;
+	}
 	while (i && source_way[i - 1].phase != phase)
 		i--;
 	walk_source(i);

@@ -26,14 +26,18 @@ static bool hello_is_sane(const struct message *m)
 {
 	const struct message_hello *hello = &m->hello;
 
-	return hello->version_min && hello->version_min <= hello->version_max && hello->features <= 1 &&
-	       (hello->role == 1 || hello->role == 2) && hello->nr_channels >= 1 && hello->nr_channels <= 32 &&
-	       hello->channel < hello->nr_channels;
+	if (!hello->version_min || hello->version_min > hello->version_max || hello->features > 15)
+		return false;
+	if (hello->nr_channels < 1 || hello->nr_channels > 32)
+		return false;
+	if (hello->role == 2)
+		return hello->channel < hello->nr_channels;
+	return !hello->channel && ((hello->role == 1 && !hello->epoch) || (hello->role == 3 && hello->epoch));
 }
 
 static bool welcome_is_sane(const struct message *m)
 {
-	return m->welcome.version != 0 && m->welcome.features <= 1;
+	return m->welcome.version != 0 && m->welcome.features <= 15;
 }
 
 static bool ram_is_sane(const struct manifest_ram *ram)
@@ -45,7 +49,7 @@ static bool ram_is_sane(const struct manifest_ram *ram)
 static bool device_is_sane(const struct manifest_device *device)
 {
 	return text_is_sane(device->id, 64) && text_is_sane(device->info.backend, 64) &&
-	       text_is_sane(device->info.driver, 64) && device->flags <= 3;
+	       text_is_sane(device->info.driver, 64) && device->info.dirty_source <= 3 && device->flags <= 3;
 }
 
 static bool manifest_is_sane(const struct message *m)
@@ -79,7 +83,7 @@ static bool refuse_is_sane(const struct message *m)
 	for (uint32_t i = 0; i < m->refuse.nr; i++) {
 		const struct reason *reason = &m->refuse.list[i];
 
-		if (reason->code == 0 || reason->code > 15)
+		if (reason->code == 0 || reason->code > 16)
 			return false;
 		if (!text_is_sane(reason->where, 64) || !text_is_sane(reason->what, 384))
 			return false;
@@ -94,7 +98,7 @@ static bool loadable_is_sane(const struct message *m)
 
 static bool grant_is_sane(const struct message *m)
 {
-	return m->grant.device < 32 && m->grant.bytes <= 48 * MEBI;
+	return m->grant.device < 32 && m->grant.bytes <= 48 * MEBI && m->grant.busy_ns <= A_DAY_NS;
 }
 
 static bool initial_loaded_is_sane(const struct message *m)
@@ -144,6 +148,19 @@ static bool summary_is_sane(const struct message *m)
 	return true;
 }
 
+static bool resumed_is_sane(const struct message *m)
+{
+	const struct message_resumed *resumed = &m->resumed;
+
+	if (resumed->phase < 1 || resumed->phase > 3 || resumed->nr_channels > 32 || resumed->nr_devices > 32)
+		return false;
+	for (uint32_t i = 0; i < resumed->nr_devices; i++)
+		if (resumed->devices[i].loaded > resumed->devices[i].next ||
+		    resumed->devices[i].initial_loaded > resumed->devices[i].loaded)
+			return false;
+	return true;
+}
+
 static bool (*const rules[])(const struct message *m) = {
 	[FRAME_HELLO] = hello_is_sane,       [FRAME_WELCOME] = welcome_is_sane,
 	[FRAME_MANIFEST] = manifest_is_sane, [FRAME_ACCEPT] = accept_is_sane,
@@ -152,6 +169,7 @@ static bool (*const rules[])(const struct message *m) = {
 	[FRAME_VM_STATE] = vm_state_is_sane, [FRAME_PREPARE] = prepare_is_sane,
 	[FRAME_READY] = ready_is_sane,       [FRAME_FAILED] = failed_is_sane,
 	[FRAME_RUNNING] = running_is_sane,   [FRAME_SUMMARY] = summary_is_sane,
+	[FRAME_RESUMED] = resumed_is_sane,
 };
 
 /* A type without a rule has no body. */

@@ -34,6 +34,8 @@ static void fill_hello(struct message *m, enum sample_size size)
 		.role = pick_u32(size, ROLE_CONTROL, ROLE_DATA, ROLE_DATA),
 		.channel = pick_u32(size, 0, 1, GW_MAX_CHANNELS - 1),
 		.nr_channels = pick_u32(size, 1, 2, GW_MAX_CHANNELS),
+		.epoch = pick_u32(size, 0, 3, UINT32_MAX),
+		.reconnect_ms = pick_u32(size, 0, 30000, UINT32_MAX),
 	};
 	for (uint8_t i = 0; i < MIGRATION_ID_BYTES; i++)
 		m->hello.migration_id[i] = (uint8_t)pick(size, 0, 0xa0 + i, 0xff);
@@ -69,6 +71,7 @@ static void fill_device(struct manifest_device *device, enum sample_size size, u
 		.class_revision = pick_u32(size, 0, 0x08800001, UINT32_MAX),
 		.max_dma_maps = pick_u32(size, 0, 65535, UINT32_MAX),
 		.dma_page_sizes = pick(size, 0, GW_PAGE_BYTES, UINT64_MAX),
+		.dirty_source = pick_u32(size, GW_DIRTY_NONE, GW_DIRTY_IOMMUFD, GW_DIRTY_TYPE1),
 	};
 	fill_text(device->info.backend, sizeof(device->info.backend), size, "vfio-user", i);
 	fill_text(device->info.driver, sizeof(device->info.driver), size, "reference 1", i);
@@ -103,7 +106,7 @@ static void fill_refuse(struct message *m, enum sample_size size)
 	for (uint32_t i = 0; i < m->refuse.nr; i++) {
 		struct reason *reason = &m->refuse.list[i];
 
-		reason->code = pick_u32(size, REASON_NO_MIGRATION, REASON_DEVICE_MISSING, REASON_OTHER);
+		reason->code = pick_u32(size, REASON_NO_MIGRATION, REASON_DEVICE_MISSING, REASON_ARBITER);
 		fill_text(reason->where, sizeof(reason->where), size, "dev0", i);
 		fill_text(reason->what, sizeof(reason->what), size, "the destination has no device dev0", i);
 	}
@@ -120,11 +123,14 @@ static void fill_grant(struct message *m, enum sample_size size)
 {
 	m->grant.device = pick_u32(size, 0, 1, GW_MAX_DEVICES - 1);
 	m->grant.bytes = pick(size, 0, MIB, LIMIT_DEVICE_WINDOW_BYTES);
+	m->grant.loaded = pick(size, 0, 17, UINT64_MAX);
+	m->grant.busy_ns = pick(size, 0, 2 * NS_PER_MS, LIMIT_DURATION_NS);
 }
 
 static void fill_initial_loaded(struct message *m, enum sample_size size)
 {
 	m->initial_loaded.device = pick_u32(size, 0, 1, GW_MAX_DEVICES - 1);
+	m->initial_loaded.number = pick(size, 0, 12, UINT64_MAX);
 }
 
 static void fill_vm_state(struct message *m, enum sample_size size)
@@ -193,6 +199,22 @@ static void fill_summary(struct message *m, enum sample_size size)
 		fill_loaded(&m->summary.devices[i], size);
 }
 
+static void fill_resumed(struct message *m, enum sample_size size)
+{
+	struct message_resumed *resumed = &m->resumed;
+
+	resumed->phase = pick_u32(size, RESUMED_LOADING, RESUMED_HAS_ALL, RESUMED_STARTING);
+	resumed->nr_channels = pick_u32(size, 0, 2, GW_MAX_CHANNELS);
+	for (uint32_t i = 0; i < resumed->nr_channels; i++)
+		resumed->ram_frames[i] = pick(size, 0, 700 + i, UINT64_MAX);
+	resumed->nr_devices = pick_u32(size, 0, 1, GW_MAX_DEVICES);
+	for (uint32_t i = 0; i < resumed->nr_devices; i++) {
+		resumed->devices[i].next = pick(size, 0, 20, UINT64_MAX);
+		resumed->devices[i].loaded = pick(size, 0, 17, UINT64_MAX);
+		resumed->devices[i].initial_loaded = pick(size, 0, 13, UINT64_MAX);
+	}
+}
+
 static void fill_nothing(struct message *m, enum sample_size size)
 {
 }
@@ -206,7 +228,7 @@ static void (*const fillers[])(struct message *m, enum sample_size size) = {
 	[FRAME_READY] = fill_ready,       [FRAME_FAILED] = fill_failed,
 	[FRAME_COMMIT] = fill_nothing,    [FRAME_RUNNING] = fill_running,
 	[FRAME_SUMMARY] = fill_summary,   [FRAME_CANCEL] = fill_nothing,
-	[FRAME_PING] = fill_nothing,
+	[FRAME_PING] = fill_nothing,      [FRAME_RESUMED] = fill_resumed,
 };
 
 void sample_message(struct message *message, uint16_t type, enum sample_size size)

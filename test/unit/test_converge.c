@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The downtime estimate, and the decision that is made with it. */
+/* The decision after each dirty sync, with estimates made by hand. */
 #include "base/bits.h"
 #include "engine/converge.h"
 
@@ -14,62 +14,33 @@
 
 #define LIMIT_NS (300 * NS_PER_MS)
 
-/* 256 MiB at 1 GiB/s: 250 ms, and 2 * 5 + 3 * 4 ms of arcs, and 8 ms of sync. */
 static const struct sync_result sample = {
 	.took_ns = 8 * NS_PER_MS,
-	.dirty_bytes = 192 * MIB,
-	.device_bytes = 64 * MIB,
+	.dirty_bytes = 256 * MIB,
 	.dirty_bytes_per_s = 100 * MIB,
-	.source_arc_ns = 5 * NS_PER_MS,
 	.bytes_per_s = GIB,
-	.nr_source_arcs = 2,
-	.nr_destination_arcs = 3,
 };
 
-static void estimate_adds_up(void **state)
+/* What is dirty over the rate: 250 ms for the sample; 22 ms of arcs, and the sync. */
+static struct estimate estimate_of(const struct sync_result *sync)
 {
-	struct sync_result sync = sample;
-	struct estimate estimate = estimate_make(&sync, 4 * NS_PER_MS);
+	struct estimate estimate = { .transitions_ns = 22 * NS_PER_MS, .sync_ns = sync->took_ns };
 
-	assert_int_equal(estimate.transfer_ns, 250 * NS_PER_MS);
-	assert_int_equal(estimate.untracked_ns, 0);
-	assert_int_equal(estimate.transitions_ns, 22 * NS_PER_MS);
-	assert_int_equal(estimate.sync_ns, 8 * NS_PER_MS);
-	assert_int_equal(estimate.total_ns, 280 * NS_PER_MS);
-	assert_int_equal(estimate_floor_ns(&estimate), 30 * NS_PER_MS);
-	sync.untracked_bytes = 64 * MIB;
-	estimate = estimate_make(&sync, 4 * NS_PER_MS);
-	assert_int_equal(estimate.untracked_ns, NS_PER_S / 16);
-	assert_int_equal(estimate_floor_ns(&estimate), NS_PER_S / 16 + 30 * NS_PER_MS);
-}
-
-static void estimate_does_not_wrap(void **state)
-{
-	struct sync_result sync = sample;
-	struct estimate estimate;
-
-	sync.bytes_per_s = 0;
-	estimate = estimate_make(&sync, 0);
-	assert_true(estimate.transfer_ns == UINT64_MAX);
-	assert_true(estimate.total_ns == UINT64_MAX);
-	assert_int_equal(estimate_floor_ns(&estimate), 18 * NS_PER_MS);
-	sync = (struct sync_result){ .dirty_bytes = UINT64_MAX,
-				     .device_bytes = UINT64_MAX,
-				     .bytes_per_s = 1,
-				     .took_ns = UINT64_MAX,
-				     .source_arc_ns = UINT64_MAX,
-				     .nr_source_arcs = 3 };
-	estimate = estimate_make(&sync, UINT64_MAX);
-	assert_true(estimate.total_ns == UINT64_MAX);
-	assert_true(estimate_floor_ns(&estimate) == UINT64_MAX);
-	sync = (struct sync_result){ 0 };
-	assert_int_equal(estimate_make(&sync, 0).total_ns, 0); /* nothing takes no time, at any rate */
+	estimate.floor_ns = estimate.transitions_ns + estimate.sync_ns;
+	if (!sync->dirty_bytes)
+		estimate.transfer_ns = 0;
+	else if (!sync->bytes_per_s)
+		estimate.transfer_ns = UINT64_MAX;
+	else
+		estimate.transfer_ns = sync->dirty_bytes * NS_PER_S / sync->bytes_per_s;
+	estimate.total_ns = estimate.transfer_ns == UINT64_MAX ? UINT64_MAX : estimate.floor_ns + estimate.transfer_ns;
+	return estimate;
 }
 
 static enum verdict decide(struct converge *converge, uint64_t round, bool may_switch, const struct sync_result *sync,
 			   struct gw_error *e)
 {
-	struct estimate estimate = estimate_make(sync, 4 * NS_PER_MS);
+	struct estimate estimate = estimate_of(sync);
 
 	*e = (struct gw_error)GW_ERROR_NONE;
 	return converge_decide(converge, round, may_switch, sync, &estimate, e);
@@ -110,7 +81,7 @@ static void polishes_while_rounds_are_cheap(void **state)
 	assert_int_equal(round, 5); /* not for ever */
 	assert_int_equal(e.code, 0);
 	assert_int_equal(decide(&last, 1, true, &sync, &e), VERDICT_SWITCH); /* it fits, so it is no failure */
-	clean.dirty_bytes = clean.device_bytes = 0;
+	clean.dirty_bytes = 0;
 	assert_int_equal(decide(&done, 1, true, &clean, &e), VERDICT_SWITCH);
 }
 
@@ -118,7 +89,7 @@ static void polishes_while_rounds_are_cheap(void **state)
 static void switches_without_a_rate_when_none_can_be_had(void **state)
 {
 	struct converge converge = { .downtime_limit_ns = LIMIT_NS };
-	struct sync_result sync = { .device_bytes = GIB, .source_arc_ns = NS_PER_MS, .nr_source_arcs = 2 };
+	struct sync_result sync = { .took_ns = NS_PER_MS };
 	struct gw_error e;
 
 	assert_int_equal(decide(&converge, 1, true, &sync, &e), VERDICT_SWITCH);
@@ -140,7 +111,7 @@ static void gives_up_after_the_last_round(void **state)
 	assert_int_equal(decide(&converge, 5, true, &sync, &e), VERDICT_GIVE_UP);
 	assert_int_equal(e.code, -EBUSY);
 	assert_string_equal(e.what, "did not converge: after 5 rounds the guest dirties 100.0 MiB/s, the wire carries "
-				    "1024.0 MiB/s, and the downtime would be 1092.5 ms where the limit is 300.0 ms; "
+				    "1024.0 MiB/s, and the downtime would be 1030.0 ms where the limit is 300.0 ms; "
 				    "raise the limit or slow the guest down");
 }
 
@@ -164,16 +135,102 @@ static void gives_up_when_rounds_cannot_help(void **state)
 				    "29.0 ms; raise the downtime limit");
 }
 
+/* How many decisions, all over the limit and the same, until one that is not a round; 0: never. */
+static unsigned decisions_until(struct converge *converge, enum verdict verdict, struct sync_result *sync,
+				struct gw_error *e)
+{
+	for (unsigned round = 1; round <= 50; round++) {
+		enum verdict got = decide(converge, round, true, sync, e);
+
+		if (got != VERDICT_ROUND) {
+			assert_int_equal(got, verdict);
+			return round;
+		}
+	}
+	return 0;
+}
+
+static void gives_up_when_stuck_and_told_to(void **state)
+{
+	struct converge converge = { .downtime_limit_ns = LIMIT_NS, .policy = NO_CONVERGE_CANCEL };
+	struct converge wait = { .downtime_limit_ns = LIMIT_NS, .policy = NO_CONVERGE_WAIT };
+	struct sync_result sync = sample;
+	struct gw_error e;
+
+	sync.dirty_bytes = GIB;
+	assert_int_equal(decisions_until(&wait, VERDICT_GIVE_UP, &sync, &e), 0);
+	assert_int_equal(decisions_until(&converge, VERDICT_GIVE_UP, &sync, &e), 5); /* one to compare with */
+	assert_int_equal(e.code, -EBUSY);
+	assert_string_equal(e.what, "did not converge: after 5 rounds the guest dirties 100.0 MiB/s, the wire carries "
+				    "1024.0 MiB/s, and the downtime would be 1030.0 ms where the limit is 300.0 ms; "
+				    "raise the limit or slow the guest down");
+}
+
+/* A tenth less than the best so far is progress, in one step or in many. */
+static void is_not_stuck_while_it_gets_better(void **state)
+{
+	struct converge converge = { .downtime_limit_ns = LIMIT_NS, .policy = NO_CONVERGE_CANCEL };
+	struct sync_result sync = sample;
+	struct gw_error e;
+	unsigned round;
+
+	sync.dirty_bytes = 4 * GIB;
+	for (round = 1; round <= 20; round++) {
+		assert_int_equal(decide(&converge, round, true, &sync, &e), VERDICT_ROUND);
+		sync.dirty_bytes -= sync.dirty_bytes / 25; /* 4 %: under a tenth each, over it in three */
+	}
+	for (round = 21; round <= 60; round++) { /* neither a device's initial bytes nor the wait for LOADABLE count */
+		sync.initial_pending = round & 1;
+		assert_int_equal(decide(&converge, round, round & 1, &sync, &e), VERDICT_ROUND);
+	}
+}
+
+static void throttles_when_stuck_and_told_to(void **state)
+{
+	static const uint32_t steps[] = { 20, 40, 60, 75, 85, 92, 96, 99 };
+	struct converge converge = { .downtime_limit_ns = LIMIT_NS,
+				     .policy = NO_CONVERGE_THROTTLE,
+				     .can_throttle = true };
+	struct converge cannot = { .downtime_limit_ns = LIMIT_NS, .policy = NO_CONVERGE_THROTTLE, .max_rounds = 20 };
+	struct sync_result sync = sample;
+	struct gw_error e;
+
+	sync.dirty_bytes = GIB;
+	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+		assert_int_equal(decisions_until(&converge, VERDICT_THROTTLE, &sync, &e), 5);
+		assert_int_equal(converge.throttle_percent, steps[i]);
+	}
+	assert_int_equal(decisions_until(&converge, VERDICT_THROTTLE, &sync, &e), 0);
+	assert_int_equal(decisions_until(&cannot, VERDICT_GIVE_UP, &sync, &e), 20);
+	assert_non_null(strstr(e.what, "raise the limit; the guest was to be throttled, but this VM cannot be"));
+}
+
+static void says_that_time_is_up(void **state)
+{
+	struct converge converge = { .downtime_limit_ns = LIMIT_NS };
+	struct estimate none = { .total_ns = UINT64_MAX }, known = { .total_ns = NS_PER_S };
+	struct gw_error e = GW_ERROR_NONE;
+
+	converge_out_of_time(&converge, NS_PER_S, &none, &e);
+	assert_int_equal(e.code, -EBUSY);
+	assert_string_equal(e.what, "did not converge: pre-copy took longer than its limit of 1000.0 ms");
+	e = (struct gw_error)GW_ERROR_NONE;
+	converge_out_of_time(&converge, NS_PER_S, &known, &e);
+	assert_non_null(strstr(e.what, "the downtime would be 1000.0 ms where the limit is 300.0 ms"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(estimate_adds_up),
-		cmocka_unit_test(estimate_does_not_wrap),
 		cmocka_unit_test(switches_when_all_is_there),
 		cmocka_unit_test(polishes_while_rounds_are_cheap),
 		cmocka_unit_test(switches_without_a_rate_when_none_can_be_had),
 		cmocka_unit_test(gives_up_after_the_last_round),
 		cmocka_unit_test(gives_up_when_rounds_cannot_help),
+		cmocka_unit_test(gives_up_when_stuck_and_told_to),
+		cmocka_unit_test(is_not_stuck_while_it_gets_better),
+		cmocka_unit_test(throttles_when_stuck_and_told_to),
+		cmocka_unit_test(says_that_time_is_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

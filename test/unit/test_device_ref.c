@@ -256,6 +256,85 @@ static void test_dirty_pages(void **unused)
 	dirty(REF_DEVICE_NO_EXTENSION);
 }
 
+/* Every mix of what a device may have and lack: its flags say so, and it moves. */
+static void test_mixes(void **unused)
+{
+	static const uint32_t all =
+		REF_DEVICE_NO_EXTENSION | REF_DEVICE_NO_P2P | REF_DEVICE_NO_PRECOPY | REF_DEVICE_NO_DMA_LOG;
+
+	for (uint32_t without = 0; without <= all; without++) {
+		uint32_t plain = without & REF_DEVICE_NO_EXTENSION, flags = GW_MIGRATION_STOP_COPY, features = 0;
+		bool precopy = !(without & REF_DEVICE_NO_PRECOPY);
+		struct gw_device *dev;
+		struct server a;
+
+		flags |= precopy ? GW_MIGRATION_PRE_COPY : 0;
+		flags |= plain || without & REF_DEVICE_NO_P2P ? 0 : GW_MIGRATION_P2P;
+		features |= without & REF_DEVICE_NO_DMA_LOG ? 0 : GW_FEATURE_DMA_LOG;
+		features |= precopy && !plain ? GW_FEATURE_PRECOPY_INFO | GW_FEATURE_REINIT : 0;
+		server_start(&a, 1, without);
+		dev = open_device(&a);
+		assert_int_equal(device_info(dev)->migration_flags, flags);
+		assert_int_equal(device_info(dev)->features &
+					 (GW_FEATURE_DMA_LOG | GW_FEATURE_PRECOPY_INFO | GW_FEATURE_REINIT),
+				 features);
+		gw_device_close(dev);
+		server_stop(&a);
+		move(without, precopy);
+	}
+}
+
+static void expect_info(struct gw_device *dev, bool is_read, uint32_t flags)
+{
+	struct gw_precopy_info info;
+
+	assert_int_equal(gw_device_precopy_info(dev, &info, NULL), 0);
+	assert_int_equal(info.initial_bytes == 0, is_read);
+	assert_int_equal(info.flags, flags);
+}
+
+/* Armed anew in pre-copy and, with the decision taken, once more on the way to P2P; what came is the device. */
+static void test_rearmed(void **unused)
+{
+	struct server a, b;
+	struct gw_device *from, *to;
+	uint64_t bytes = 0;
+
+	ref_device_options_init(&a.options);
+	a.options.state_bytes = MEMORY_BYTES;
+	a.options.rearms = a.options.rearms_p2p = 1;
+	server_run(&a);
+	server_start(&b, 2, 0);
+	from = open_device(&a);
+	to = open_device(&b);
+	write_memory(from, 1);
+	assert_int_equal(device_walk(to, GW_STATE_RESUMING, NULL, NULL), 0);
+	assert_int_equal(device_walk(from, GW_STATE_PRE_COPY, NULL, NULL), 0);
+	expect_info(from, false, 0);
+	assert_int_equal(pump(from, to, &bytes), -ENOMSG);
+	expect_info(from, true, 0);
+	expect_info(from, false, GW_PRECOPY_REINIT);
+	assert_int_equal(pump(from, to, &bytes), -ENOMSG);
+	expect_info(from, true, 0);
+	assert_int_equal(device_walk(from, GW_STATE_PRE_COPY_P2P, NULL, NULL), 0);
+	expect_info(from, false, GW_PRECOPY_REINIT);
+	/* The decision is taken back, as the device asked. */
+	assert_int_equal(device_walk(from, GW_STATE_PRE_COPY, NULL, NULL), 0);
+	write_memory(from, 2);
+	assert_int_equal(pump(from, to, &bytes), -ENOMSG);
+	expect_info(from, true, 0);
+	assert_int_equal(device_walk(from, GW_STATE_PRE_COPY_P2P, NULL, NULL), 0);
+	expect_info(from, true, 0);
+	assert_int_equal(device_walk(from, GW_STATE_STOP_COPY, NULL, NULL), 0);
+	assert_int_equal(pump(from, to, &bytes), 0);
+	assert_int_equal(device_walk(to, GW_STATE_RUNNING, NULL, NULL), 0);
+	check_memory(to, 2);
+	gw_device_close(from);
+	gw_device_close(to);
+	server_stop(&a);
+	server_stop(&b);
+}
+
 static void test_lacking(void **unused)
 {
 	struct server a;
@@ -276,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_move),       cmocka_unit_test(test_move_plain),
 		cmocka_unit_test(test_cut_stream), cmocka_unit_test(test_dirty_pages),
+		cmocka_unit_test(test_mixes),      cmocka_unit_test(test_rearmed),
 		cmocka_unit_test(test_lacking),
 	};
 

@@ -123,7 +123,8 @@ static int check_offer(struct fake_user *f, struct fake_message *m)
 					     "\"precopy_info\":true",
 					     "\"stop_size\":true",
 					     "\"p2p\":true",
-					     "\"data_socket\":" };
+					     "\"data_socket\":",
+					     "\"reinit\":true" };
 
 	if (m->command != 1)
 		return 0;
@@ -309,13 +310,58 @@ static void test_reading_state(void **unused)
 	}
 }
 
+/* Pre-copy information with every flag set and 7 bytes left. */
+static int tell_everything(struct fake_user *f, struct fake_message *m)
+{
+	uint32_t flags = fake_u32(m, 4), body[8] = { 32, flags, 24, ~0u, 7 };
+
+	if (m->command != 16 || (flags & 0xffff) != 0x6701)
+		return 0;
+	fake_reply(f, m, body, flags & 1u << 18 ? 8 : sizeof(body));
+	return 1;
+}
+
+/* What a server says of re-arming counts where both have agreed on it, and nowhere else. */
+static void test_precopy_flags(void **unused)
+{
+	static const struct {
+		const char *json;
+		uint32_t features, flags;
+	} cases[] = {
+		{ FULL_JSON, GW_FEATURE_PRECOPY_INFO, 0 },
+		{ "{\"capabilities\":{\"godwit\":{\"precopy_info\":true,\"reinit\":true}}}",
+		  GW_FEATURE_PRECOPY_INFO | GW_FEATURE_REINIT, GW_PRECOPY_REINIT },
+		{ "{\"capabilities\":{\"godwit\":{\"precopy_info\":true,\"reinit\":{\"supported\":true}}}}",
+		  GW_FEATURE_PRECOPY_INFO | GW_FEATURE_REINIT, GW_PRECOPY_REINIT },
+		{ "{\"capabilities\":{\"godwit\":{\"precopy_info\":true,\"reinit\":\"yes\"}}}", GW_FEATURE_PRECOPY_INFO,
+		  0 },
+		{ "{\"capabilities\":{\"godwit\":{\"reinit\":true}}}", 0, 0 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fake_user f = {
+			.hook = tell_everything, .json = cases[i].json, .migration_flags = 5, .state = 2
+		};
+		struct gw_precopy_info info = { .flags = ~0u };
+		struct gw_device *dev = open_fake(&f, NULL);
+
+		assert_int_equal(device_info(dev)->features & (GW_FEATURE_PRECOPY_INFO | GW_FEATURE_REINIT),
+				 cases[i].features);
+		assert_int_equal(gw_device_precopy_info(dev, &info, NULL), cases[i].features ? 0 : -EOPNOTSUPP);
+		assert_int_equal(info.flags, cases[i].flags);
+		assert_int_equal(info.initial_bytes, cases[i].features ? 7 : 0);
+		close_fake(&f, dev);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_versions),     cmocka_unit_test(test_json_without_end),
-		cmocka_unit_test(test_offer),        cmocka_unit_test(test_left_in_a_state),
-		cmocka_unit_test(test_interrupts),   cmocka_unit_test(test_regions),
-		cmocka_unit_test(test_large_writes), cmocka_unit_test(test_reading_state),
+		cmocka_unit_test(test_versions),      cmocka_unit_test(test_json_without_end),
+		cmocka_unit_test(test_offer),         cmocka_unit_test(test_left_in_a_state),
+		cmocka_unit_test(test_interrupts),    cmocka_unit_test(test_regions),
+		cmocka_unit_test(test_large_writes),  cmocka_unit_test(test_reading_state),
+		cmocka_unit_test(test_precopy_flags),
 	};
 
 	return cmocka_run_group_tests_name("device_user", tests, NULL, NULL);

@@ -414,6 +414,7 @@ static void test_claims(void **unused)
 	assert_int_equal(gw_device_get_info(dev, &info, NULL), 0);
 	assert_int_equal(info.migration_flags, FULL);
 	assert_false(info.features & (GW_FEATURE_DMA_LOG | GW_FEATURE_STOP_SIZE | GW_FEATURE_PRECOPY_INFO));
+	assert_false(info.features & GW_FEATURE_REINIT);
 	assert_int_equal(strlen(info.backend), sizeof(info.backend) - 1);
 	assert_int_equal(gw_device_stop_size(dev, &bytes, &e), -EOPNOTSUPP);
 	assert_int_equal(device_log_stop(dev, NULL), -EOPNOTSUPP);

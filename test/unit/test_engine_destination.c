@@ -218,13 +218,13 @@ static void destination_refuses_what_has_no_meaning(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(destination_completes),
-		cmocka_unit_test(destination_takes_the_next_source),
-		cmocka_unit_test(destination_discards_before_ready),
-		cmocka_unit_test(destination_cancels_early),
-		cmocka_unit_test(destination_holds_after_ready),
-		cmocka_unit_test(destination_runs_or_gives_back),
-		cmocka_unit_test(destination_refuses_what_has_no_meaning),
+		RIG_TEST(destination_completes),
+		RIG_TEST(destination_takes_the_next_source),
+		RIG_TEST(destination_discards_before_ready),
+		RIG_TEST(destination_cancels_early),
+		RIG_TEST(destination_holds_after_ready),
+		RIG_TEST(destination_runs_or_gives_back),
+		RIG_TEST(destination_refuses_what_has_no_meaning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

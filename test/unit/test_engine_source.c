@@ -13,6 +13,7 @@ static const uint32_t source_hears[NR_SOURCE_PHASES] = {
 	[SOURCE_PRECOPY] = HEAR_ALWAYS | BIT(FRAME_LOADABLE),
 	[SOURCE_PAUSE] = HEAR_ALWAYS,
 	[SOURCE_QUIESCE] = HEAR_ALWAYS,
+	[SOURCE_UNPAUSE] = HEAR_ALWAYS,
 	[SOURCE_STOP] = HEAR_ALWAYS,
 	[SOURCE_DRAIN] = HEAR_ALWAYS,
 	[SOURCE_PREPARED] = HEAR_ALWAYS | BIT(FRAME_READY),
@@ -247,19 +248,150 @@ static void source_refuses_what_has_no_meaning(void **state)
 	expect_rolled_back(-EPROTO);
 }
 
+/* A device that wants initial bytes loaded first takes the decision back, but not for ever. */
+static void source_takes_the_decision_back(void **state)
+{
+	unsigned i;
+
+	walk_source_to(SOURCE_UNPAUSE);
+	for (i = 1; i <= 4; i++) {
+		assert_int_equal(source.phase, SOURCE_UNPAUSE);
+		assert_int_equal(source.nr_taken_back, i);
+		feed_source(EVENT_DONE, i & 1 ? ACTION_UNPAUSE : ACTION_ROUND);
+		EXPECT_NOTHING(); /* the other one is still under way */
+		assert_int_equal(source.paused, 1);
+		feed_source(EVENT_DONE, i & 1 ? ACTION_ROUND : ACTION_UNPAUSE);
+		EXPECT(DO(SYNC));
+		assert_int_equal(source.phase, SOURCE_PRECOPY);
+		assert_int_equal(source.paused, 0);
+		feed_source(DONE(SYNC));
+		EXPECT(DO(PAUSE));
+		feed_source(DONE(PAUSE));
+		EXPECT(DO(QUIESCE), DO(ROUND));
+		rig.nr_rearmed = 1;
+		feed_source(DONE(QUIESCE));
+		rig.nr_rearmed = 0;
+	}
+	EXPECT(DO(STOP)); /* the device's wish is on record; the migration does not fail for it */
+	assert_int_equal(source.nr_taken_back, 4);
+}
+
+static void source_rolls_back_from_unpause(void **state)
+{
+	walk_source_to(SOURCE_UNPAUSE);
+	feed_source(FAILED(UNPAUSE));
+	assert_int_equal(source.paused, 1); /* whoever takes back has to resume it */
+	expect_rolled_back(-EIO);
+	walk_source_to(SOURCE_UNPAUSE);
+	feed_source(FAILED(ROUND));
+	expect_rolled_back(-EIO);
+}
+
+static void source_throttles_by_steps(void **state)
+{
+	static const unsigned steps[] = { 20, 40, 60, 75, 85, 92, 96, 99 };
+	unsigned i, nr = 0;
+
+	rig.source.no_converge = NO_CONVERGE_THROTTLE;
+	rig.source.can_throttle = true;
+	walk_source(10);
+	rig.dirty_bytes = GIB;
+	for (i = 0; i < 100; i++) {
+		feed_source(DONE(SYNC));
+		if (out.list[0].type == ACTION_THROTTLE) {
+			assert_true(nr < ARRAY_SIZE(steps));
+			assert_int_equal(out.list[0].percent, steps[nr++]);
+			assert_int_equal(source.throttle_percent, out.list[0].percent);
+			feed_source(DONE(THROTTLE));
+		}
+		EXPECT(DO(ROUND));
+		now_ns += NS_PER_S / 4;
+		feed_source(COMES(PING));
+		feed_source(DONE(ROUND));
+		EXPECT(DO(SYNC));
+	}
+	assert_int_equal(nr, ARRAY_SIZE(steps)); /* and then it goes on as it is */
+}
+
+static void source_limits_the_time_of_precopy(void **state)
+{
+	rig.source.precopy_limit_ns = 5 * NS_PER_S;
+	walk_source(9); /* a round is under way, however long it may take */
+	now_ns = source.precopy_deadline_ns;
+	assert_int_equal(now_ns, 7 * STEP_NS + 5 * NS_PER_S);
+	feed_source(COMES(PING));
+	assert_true(source.deadline_ns <= now_ns);
+	feed_source(EVENT_TICK, 0);
+	EXPECT(SEND(CANCEL), DO(CLOSE), DO(TAKE_BACK));
+	expect_rolled_back(-EBUSY);
+	walk_source_to(SOURCE_QUIESCE);
+	now_ns = source.precopy_deadline_ns;
+	feed_source(COMES(PING));
+	feed_source(EVENT_TICK, 0); /* it is pre-copy's limit, not the pause's */
+	EXPECT(SEND(PING));
+	assert_int_equal(source.deadline_ns, now_ns + STALL_NS / 4);
+}
+
+static void expect_nothing_was_wrong(void)
+{
+	EXPECT(SEND(CANCEL), DO(CLOSE), DO(TAKE_BACK));
+	feed_source(DONE(TAKE_BACK));
+	EXPECT(DO(FINISH));
+	assert_int_equal(out.list[0].outcome, GW_ROLLED_BACK);
+	assert_int_equal(out.list[0].error.code, 0);
+}
+
+static void source_makes_dry_runs(void **state)
+{
+	rig.source.dry_run = DRY_RUN_MANIFEST;
+	walk_source(3);
+	feed_source(COMES(ACCEPT));
+	expect_nothing_was_wrong();
+	assert_false(source.rehearsed);
+
+	rig.source.dry_run = DRY_RUN_REHEARSAL;
+	walk_source(10);
+	feed_source(DONE(SYNC)); /* where it would pause */
+	expect_nothing_was_wrong();
+	assert_true(source.rehearsed);
+	assert_true(source.estimate.total_ns > 0);
+	assert_int_equal(source.paused, 0);
+}
+
+static void source_asks_though_it_is_blocked(void **state)
+{
+	rig.source.blocked = true;
+	walk_source(3);
+	feed_source(COMES(ACCEPT));
+	EXPECT(SEND(CANCEL), DO(CLOSE), DO(TAKE_BACK));
+	expect_rolled_back(-ENOTSUP);
+	walk_source(0);
+	source.error.code = -ENOTSUP; /* the session's first blocker stays the error */
+	feed_source(EVENT_START, 0);
+	rig.code = -ECONNREFUSED;
+	feed_source(FAILED(CONNECT));
+	expect_rolled_back(-ENOTSUP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(source_completes),
-		cmocka_unit_test(source_rolls_back_when_an_action_fails),
-		cmocka_unit_test(source_rolls_back_on_fault_and_cancel),
-		cmocka_unit_test(source_rolls_back_when_the_peer_is_lost_or_fails),
-		cmocka_unit_test(source_tells_why_it_was_refused),
-		cmocka_unit_test(source_does_not_resume_after_commit),
-		cmocka_unit_test(source_ends_though_take_back_fails),
-		cmocka_unit_test(source_waits_a_while_for_the_summary),
-		cmocka_unit_test(source_pings_and_spaces_short_rounds),
-		cmocka_unit_test(source_refuses_what_has_no_meaning),
+		RIG_TEST(source_completes),
+		RIG_TEST(source_rolls_back_when_an_action_fails),
+		RIG_TEST(source_rolls_back_on_fault_and_cancel),
+		RIG_TEST(source_rolls_back_when_the_peer_is_lost_or_fails),
+		RIG_TEST(source_tells_why_it_was_refused),
+		RIG_TEST(source_does_not_resume_after_commit),
+		RIG_TEST(source_ends_though_take_back_fails),
+		RIG_TEST(source_waits_a_while_for_the_summary),
+		RIG_TEST(source_pings_and_spaces_short_rounds),
+		RIG_TEST(source_refuses_what_has_no_meaning),
+		RIG_TEST(source_takes_the_decision_back),
+		RIG_TEST(source_rolls_back_from_unpause),
+		RIG_TEST(source_throttles_by_steps),
+		RIG_TEST(source_limits_the_time_of_precopy),
+		RIG_TEST(source_makes_dry_runs),
+		RIG_TEST(source_asks_though_it_is_blocked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,16 +178,16 @@ static const struct refusal {
 	uint8_t bytes; /* of the field */
 	uint64_t value;
 } refusals[] = {
-	{ FRAME_HELLO, 0, 2, 0 },             /* version_min */
-	{ FRAME_HELLO, 0, 2, 2 },             /* version_min > version_max */
-	{ FRAME_HELLO, 24, 4, 0 },            /* role */
-	{ FRAME_HELLO, 24, 4, 3 },            /* role */
-	{ FRAME_HELLO, 24, 4, ROLE_CONTROL }, /* control, but channel 1 */
-	{ FRAME_HELLO, 28, 4, 2 },            /* channel of nr_channels */
-	{ FRAME_HELLO, 32, 4, 0 },            /* nr_channels */
+	{ FRAME_HELLO, 0, 2, 0 },           /* version_min */
+	{ FRAME_HELLO, 0, 2, 2 },           /* version_min > version_max */
+	{ FRAME_HELLO, 24, 4, 0 },          /* role */
+	{ FRAME_HELLO, 24, 4, 4 },          /* role */
+	{ FRAME_HELLO, 24, 4, UINT32_MAX }, /* role */
+	{ FRAME_HELLO, 28, 4, 2 },          /* channel of nr_channels */
+	{ FRAME_HELLO, 32, 4, 0 },          /* nr_channels */
 	{ FRAME_HELLO, 32, 4, GW_MAX_CHANNELS + 1 },
 	{ FRAME_WELCOME, 0, 2, 0 },
-	{ FRAME_WELCOME, 2, 4, 2 },  /* a feature that was not asked for */
+	{ FRAME_WELCOME, 2, 4, 16 }, /* a feature that was not asked for */
 	{ FRAME_MANIFEST, 7, 8, 0 }, /* page_bytes */
 	{ FRAME_MANIFEST, 7, 8, 4097 },
 	{ FRAME_MANIFEST, 7, 8, 2 * GIB },
@@ -209,7 +209,8 @@ static const struct refusal {
 	{ FRAME_LOADABLE, 0, 4, GW_MAX_DEVICES + 1 },
 	{ FRAME_LOADABLE, 4, 8, LIMIT_DURATION_NS + 1 },
 	{ FRAME_GRANT, 0, 4, GW_MAX_DEVICES },
-	{ FRAME_GRANT, 4, 8, LIMIT_DEVICE_WINDOW_BYTES + 1 },
+	{ FRAME_GRANT, 12, 8, LIMIT_DEVICE_WINDOW_BYTES + 1 },
+	{ FRAME_GRANT, 20, 8, LIMIT_DURATION_NS + 1 },
 	{ FRAME_INITIAL_LOADED, 0, 4, GW_MAX_DEVICES },
 	{ FRAME_VM_STATE, 0, 4, LIMIT_VM_STATE_BYTES + 1 },
 	{ FRAME_VM_STATE, 0, 4, 4 },
@@ -227,6 +228,16 @@ static const struct refusal {
 	{ FRAME_SUMMARY, 32, 1, GW_NR_STATES },
 	{ FRAME_SUMMARY, 33, 1, GW_NR_STATES },
 	{ FRAME_SUMMARY, 34, 8, LIMIT_DURATION_NS + 1 },
+	{ FRAME_RESUMED, 0, 4, 0 }, /* phase */
+	{ FRAME_RESUMED, 0, 4, RESUMED_STARTING + 1 },
+	{ FRAME_RESUMED, 4, 4, GW_MAX_CHANNELS + 1 },
+	{ FRAME_RESUMED, 4, 4, UINT32_MAX },
+	{ FRAME_RESUMED, 24, 4, GW_MAX_DEVICES + 1 },
+	{ FRAME_RESUMED, 28, 8, 16 }, /* next: behind what is loaded */
+	{ FRAME_RESUMED, 36, 8, 21 }, /* loaded, but has not come */
+	{ FRAME_RESUMED, 36, 8, 12 }, /* loaded: behind the initial bytes that are */
+	{ FRAME_RESUMED, 44, 8, 18 }, /* initial_loaded, but is not loaded */
+	{ FRAME_RESUMED, 44, 8, UINT64_MAX },
 };
 
 static void test_refusals(void **state)
@@ -245,6 +256,64 @@ static void test_refusals(void **state)
 	}
 }
 
+/* One list too long, although all of it came, and the body is no longer than it may be with both. */
+static void test_long_list(void **state)
+{
+	struct fixture *f = *state;
+	const size_t channels = GW_MAX_CHANNELS + 1, devices = GW_MAX_DEVICES + 1;
+
+	assert_true(12 + channels * 8 < frame_max_bytes(FRAME_RESUMED) &&
+		    12 + devices * 24 < frame_max_bytes(FRAME_RESUMED));
+	memset(f->buf, 0, 12 + devices * 24);
+	f->buf[0] = RESUMED_LOADING;
+	f->buf[4] = (uint8_t)channels;
+	assert_int_equal(message_decode(FRAME_RESUMED, f->buf, 12 + channels * 8, &f->out), -EBADMSG);
+	f->buf[4]--;
+	assert_int_equal(message_decode(FRAME_RESUMED, f->buf, 12 + (channels - 1) * 8, &f->out), 0);
+	f->buf[4] = 0;
+	f->buf[8] = (uint8_t)devices;
+	assert_int_equal(message_decode(FRAME_RESUMED, f->buf, 12 + devices * 24, &f->out), -EBADMSG);
+	f->buf[8]--;
+	assert_int_equal(message_decode(FRAME_RESUMED, f->buf, 12 + (devices - 1) * 24, &f->out), 0);
+}
+
+/* A role, and the channel and epoch that go with it. */
+static void test_roles(void **state)
+{
+	static const struct {
+		uint32_t role, channel, epoch;
+		int ret;
+	} cases[] = {
+		{ ROLE_CONTROL, 0, 0, 0 },
+		{ ROLE_CONTROL, 0, 1, -EBADMSG },
+		{ ROLE_CONTROL, 1, 0, -EBADMSG },
+		{ ROLE_RESUME, 0, 1, 0 },
+		{ ROLE_RESUME, 0, UINT32_MAX, 0 },
+		{ ROLE_RESUME, 0, 0, -EBADMSG },
+		{ ROLE_RESUME, 1, 1, -EBADMSG },
+		{ ROLE_DATA, 0, 0, 0 },
+		{ ROLE_DATA, 1, 0, 0 },
+		{ ROLE_DATA, 1, UINT32_MAX, 0 },
+		{ ROLE_DATA, 2, 0, -EBADMSG },
+		{ 0, 0, 0, -EBADMSG },
+		{ ROLE_RESUME + 1, 0, 1, -EBADMSG },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		ssize_t n;
+
+		sample_message(&f->in, FRAME_HELLO, SAMPLE_PLAIN); /* nr_channels is 2 */
+		f->in.hello.role = cases[i].role;
+		f->in.hello.channel = cases[i].channel;
+		f->in.hello.epoch = cases[i].epoch;
+		n = message_encode(&f->in, f->buf, ROOM_BYTES);
+		assert_true(n >= 0);
+		if (message_decode(FRAME_HELLO, f->buf, (size_t)n, &f->out) != cases[i].ret)
+			fail_msg("role %zu", i);
+	}
+}
+
 /* What the headers say is ignored. */
 static void test_from_the_future(void **state)
 {
@@ -259,8 +328,14 @@ static void test_from_the_future(void **state)
 	assert_int_equal(f->out.hello.version_max, 9);
 	assert_int_equal(f->out.hello.features, HELLO_VERIFY);
 
+	sample_message(&f->in, FRAME_MANIFEST, SAMPLE_PLAIN);
+	f->in.manifest.devices[0].info.dirty_source = GW_DIRTY_TYPE1 + 1;
+	n = (size_t)message_encode(&f->in, f->buf, ROOM_BYTES);
+	assert_int_equal(message_decode(FRAME_MANIFEST, f->buf, n, &f->out), 0);
+	assert_int_equal(f->out.manifest.devices[0].info.dirty_source, GW_DIRTY_NONE);
+
 	n = encode_sample(f, FRAME_REFUSE, SAMPLE_PLAIN);
-	f->buf[4] = 200; /* a reason code */
+	f->buf[4] = NR_REASON_CODES; /* the first that is not known */
 	assert_int_equal(message_decode(FRAME_REFUSE, f->buf, n, &f->out), 0);
 	assert_int_equal(f->out.refuse.list[0].code, REASON_OTHER);
 }
@@ -294,6 +369,12 @@ static void test_encode_refuses_counts(void **state)
 	sample_message(&f->in, FRAME_VM_STATE, SAMPLE_MOST);
 	f->in.vm_state.nr_bytes++;
 	assert_int_equal(message_encode(&f->in, f->buf, ROOM_BYTES), -EMSGSIZE);
+	sample_message(&f->in, FRAME_RESUMED, SAMPLE_PLAIN);
+	f->in.resumed.nr_channels = GW_MAX_CHANNELS + 1;
+	assert_int_equal(message_encode(&f->in, f->buf, ROOM_BYTES), -EMSGSIZE);
+	sample_message(&f->in, FRAME_RESUMED, SAMPLE_PLAIN);
+	f->in.resumed.nr_devices = GW_MAX_DEVICES + 1;
+	assert_int_equal(message_encode(&f->in, f->buf, ROOM_BYTES), -EMSGSIZE);
 }
 
 int main(void)
@@ -306,6 +387,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_trailing_byte, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_byte_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_list, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_roles, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_from_the_future, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_types, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_encode_refuses_counts, setup, teardown),

@@ -254,16 +254,17 @@ static void data_only_in_its_states(void **state)
 {
 	struct ref_device_options options;
 	struct ref_device dev;
-	uint64_t done_ns, initial, dirty;
+	struct precopy_left left;
+	uint64_t done_ns;
 	uint8_t byte = 0;
 
 	start_device(&dev, &options, MEMORY, 5);
 	assert_int_equal(ref_migration_read(&dev, &byte, 1, &done_ns), -EINVAL);
 	assert_int_equal(ref_migration_write(&dev, &byte, 1, &done_ns), -EINVAL);
-	assert_int_equal(ref_migration_precopy_left(&dev, &initial, &dirty), -EINVAL);
+	assert_int_equal(ref_migration_precopy_left(&dev, &left), -EINVAL);
 	assert_int_equal(ref_migration_set(&dev, MIG_STOP_COPY, ALL_CAPS), 0);
 	assert_int_equal(ref_migration_write(&dev, &byte, 1, &done_ns), -EINVAL);
-	assert_int_equal(ref_migration_precopy_left(&dev, &initial, &dirty), -EINVAL);
+	assert_int_equal(ref_migration_precopy_left(&dev, &left), -EINVAL);
 	assert_int_equal(ref_region_write(&dev, REFDEV_BAR_MEMORY, 0, &byte, 1), -EBUSY);
 	assert_int_equal(ref_migration_set(&dev, MIG_PRE_COPY, ALL_CAPS), -EINVAL);
 	assert_int_equal(ref_migration_state(&dev), MIG_STOP_COPY);
@@ -280,22 +281,23 @@ static void sizes_are_what_comes(void **state)
 	struct ref_device_options options;
 	struct ref_device dev;
 	struct stream stream = { .bytes = malloc(STREAM_ROOM) };
-	uint64_t rng = 9, initial, dirty, stop, done_ns;
+	struct precopy_left left;
+	uint64_t rng = 9, stop, done_ns;
 
 	start_device(&dev, &options, (uint64_t)1 << 20, 5);
 	write_memory(&dev, 0, 1, (size_t)1 << 20);
 	stop = ref_migration_stop_bytes(&dev);
 	assert_int_equal(ref_migration_set(&dev, MIG_PRE_COPY, ALL_CAPS), 0);
-	assert_int_equal(ref_migration_precopy_left(&dev, &initial, &dirty), 0);
-	assert_true(initial > 4 * 65536 && initial < 4 * 65536 + 4096);
-	stream.size = (size_t)ref_migration_read(&dev, stream.bytes, initial - 1, &done_ns);
-	assert_int_equal(stream.size, initial - 1);
-	assert_int_equal(ref_migration_precopy_left(&dev, &initial, &dirty), 0);
-	assert_int_equal(initial, 1);
+	assert_int_equal(ref_migration_precopy_left(&dev, &left), 0);
+	assert_true(left.initial > 4 * 65536 && left.initial < 4 * 65536 + 4096);
+	stream.size = (size_t)ref_migration_read(&dev, stream.bytes, left.initial - 1, &done_ns);
+	assert_int_equal(stream.size, left.initial - 1);
+	assert_int_equal(ref_migration_precopy_left(&dev, &left), 0);
+	assert_int_equal(left.initial, 1);
 	stream.size += (size_t)ref_migration_read(&dev, stream.bytes + stream.size, 1, &done_ns);
-	assert_int_equal(ref_migration_precopy_left(&dev, &initial, &dirty), 0);
-	assert_int_equal(initial, 0);
-	assert_int_equal(dirty, 12 * (65536 + 16));
+	assert_int_equal(ref_migration_precopy_left(&dev, &left), 0);
+	assert_int_equal(left.initial, 0);
+	assert_int_equal(left.dirty, 12 * (65536 + 16));
 	assert_int_equal(ref_migration_stop_bytes(&dev), stop - stream.size);
 	assert_int_equal(ref_migration_set(&dev, MIG_STOP_COPY, ALL_CAPS), 0);
 	read_some(&dev, &stream, 1 << 20, &rng);

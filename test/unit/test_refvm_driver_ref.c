@@ -20,7 +20,9 @@
 
 #include <cmocka.h>
 
-#define LOCAL_BYTES (64u << 10)
+#define LOCAL_BYTES (128u << 10)
+#define PEER_IOVA   0x200000000000
+#define PEER_BYTES  (16u << 10)
 #define AREA_GPA    0x40000
 #define REG(dev, r) (*(uint64_t *)(void *)((dev)->registers + (r)))
 
@@ -37,6 +39,11 @@ enum fault {
 	FAULT_RECORD_TWICE,
 	FAULT_RECORD_DAMAGED,
 	FAULT_SERIAL,
+	FAULT_PEER_LOST,
+	FAULT_PEER_EXTRA,
+	FAULT_PEER_TORN,
+	FAULT_PEER_WENT_BACK,
+	FAULT_PEER_HALTED,
 	FAULT_UNREACHABLE,
 	NR_FAULTS,
 };
@@ -45,6 +52,7 @@ struct model {
 	uint8_t registers[REFDEV_REGISTERS_SIZE] __attribute__((aligned(8)));
 	uint8_t local[LOCAL_BYTES] __attribute__((aligned(8)));
 	uint8_t area[DRIVER_AREA_BYTES] __attribute__((aligned(64)));
+	uint8_t window[PEER_BYTES] __attribute__((aligned(64))); /* another device's */
 	int eventfds[REFDEV_NR_VECTORS];
 	int hold; /* operations stay in flight */
 	enum fault fault;
@@ -53,6 +61,7 @@ struct model {
 struct bench {
 	struct model model;
 	struct gw_device *dev;
+	struct peer_window peer;
 	struct integrity integrity;
 	void *driver;
 	uint64_t now_ns;
@@ -126,6 +135,35 @@ static void produce(struct model *dev, uint64_t nr)
 	}
 }
 
+/* What the fault spoils stays spoilt, however many stamps follow. */
+static void stamp(struct model *dev, uint64_t nr)
+{
+	struct refdev_slot *slots = (void *)dev->window;
+	uint32_t entries = *(uint32_t *)(void *)(dev->registers + REFDEV_REG_PEER_ENTRIES);
+	uint32_t *status = (void *)(dev->registers + REFDEV_REG_PEER_STATUS);
+	uint64_t serial = REG(dev, REFDEV_REG_SERIAL);
+
+	if (*status != REFDEV_STATUS_BUSY)
+		return;
+	assert_true(entries * sizeof(*slots) <= PEER_BYTES);
+	for (; nr; nr--) {
+		struct refdev_slot *slot = &slots[REG(dev, REFDEV_REG_PEER_COUNT)++ % entries];
+
+		for (uint64_t i = 0; i < REFDEV_STAMP_WORDS; i++)
+			slot->words[i] += refdev_stamp_word(serial, i);
+	}
+	if (dev->fault == FAULT_PEER_LOST)
+		for (uint64_t i = 0; i < REFDEV_STAMP_WORDS; i++)
+			slots[3].words[i] -= refdev_stamp_word(serial, i);
+	if (dev->fault == FAULT_PEER_EXTRA)
+		for (uint64_t i = 0; i < REFDEV_STAMP_WORDS; i++)
+			slots[3].words[i] += refdev_stamp_word(serial, i);
+	if (dev->fault == FAULT_PEER_TORN)
+		slots[entries - 1].words[REFDEV_STAMP_WORDS - 1] -= refdev_stamp_word(serial, REFDEV_STAMP_WORDS - 1);
+	if (dev->fault == FAULT_PEER_HALTED)
+		*status = REFDEV_STATUS_ERROR;
+}
+
 static ssize_t model_read(void *ctx, uint32_t index, uint64_t offset, void *buf, size_t size_bytes, struct gw_error *e)
 {
 	struct model *dev = ctx;
@@ -133,7 +171,17 @@ static ssize_t model_read(void *ctx, uint32_t index, uint64_t offset, void *buf,
 	if (dev->fault == FAULT_UNREACHABLE)
 		return -EIO;
 	memcpy(buf, dev->registers + offset, size_bytes);
+	if (offset == REFDEV_REG_PEER_COUNT && dev->fault == FAULT_PEER_WENT_BACK)
+		memset(buf, 0, size_bytes);
 	return (ssize_t)size_bytes;
+}
+
+static void control_stamps(struct model *dev, const void *buf)
+{
+	uint32_t control, *status = (void *)(dev->registers + REFDEV_REG_PEER_STATUS);
+
+	memcpy(&control, buf, sizeof(control));
+	*status = control == REFDEV_STREAM_START ? REFDEV_STATUS_BUSY : REFDEV_STATUS_IDLE;
 }
 
 static ssize_t model_write(void *ctx, uint32_t index, uint64_t offset, const void *buf, size_t size_bytes,
@@ -147,6 +195,8 @@ static ssize_t model_write(void *ctx, uint32_t index, uint64_t offset, const voi
 	memcpy(dev->registers + offset, buf, size_bytes);
 	if (offset == REFDEV_REG_OP_DOORBELL)
 		memcpy(dev->registers + REFDEV_REG_OP_STATUS, &busy, sizeof(busy));
+	if (offset == REFDEV_REG_PEER_CONTROL)
+		control_stamps(dev, buf);
 	return (ssize_t)size_bytes;
 }
 
@@ -182,7 +232,9 @@ static struct bench *bench_open(void)
 	REG(&bench->model, REFDEV_REG_SERIAL) = 4711;
 	integrity_init(&bench->integrity);
 	assert_int_equal(gw_device_from_ops(&bench->dev, "dev0", &model_ops, &bench->model, &e), 0);
-	env = (struct driver_env){ bench->dev, AREA_GPA, bench->model.area, 3, &bench->integrity };
+	memset(bench->model.window, 0xa5, sizeof(bench->model.window));
+	bench->peer = (struct peer_window){ "dev1", PEER_IOVA, PEER_BYTES, bench->model.window };
+	env = (struct driver_env){ bench->dev, AREA_GPA, bench->model.area, 3, &bench->integrity, &bench->peer };
 	assert_int_equal(driver_ref_ops.open(&bench->driver, &env, &e), 0);
 	return bench;
 }
@@ -199,6 +251,7 @@ static void run(struct bench *bench, int nr_ticks)
 {
 	while (nr_ticks--) {
 		produce(&bench->model, 100);
+		stamp(&bench->model, 1000);
 		finish(&bench->model);
 		bench->now_ns += 1000000;
 		driver_ref_ops.tick(bench->driver, bench->now_ns);
@@ -231,6 +284,8 @@ static void test_a_device_that_works(void **state)
 	assert_int_equal(errors_of(bench), 0);
 	assert_int_equal(counters.operations, 522); /* the last is in flight */
 	assert_in_range(counters.stamps, 40000, 60000);
+	assert_in_range(counters.peer_writes, 400000, 523000); /* looked at now and then */
+	assert_int_equal(REG(&bench->model, REFDEV_REG_PEER_RING), PEER_IOVA);
 	bench_close(bench);
 }
 
@@ -248,6 +303,7 @@ static void test_moves_at_any_point(void **state)
 		here->model.hold = at % 2;
 		finish(&here->model);
 		produce(&here->model, 50);
+		stamp(&here->model, 333);
 		driver_ref_ops.save(here->driver, &out);
 		in.left_bytes = out.used_bytes;
 

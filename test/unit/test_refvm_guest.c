@@ -80,7 +80,7 @@ static const struct gw_device_ops uart_ops = {
 	.region_write = uart_write,
 };
 
-static void bench_open(struct bench *bench, uint32_t nr_vcpus)
+static void bench_open_beside(struct bench *bench, uint32_t nr_vcpus, const struct peers *peers)
 {
 	struct gw_error e = GW_ERROR_NONE;
 	struct guest_config config = {
@@ -88,6 +88,7 @@ static void bench_open(struct bench *bench, uint32_t nr_vcpus)
 		.devices = &bench->dev,
 		.infos = &bench->info,
 		.nr_devices = 1,
+		.peers = peers,
 		.nr_vcpus = nr_vcpus,
 		.seed = 5,
 	};
@@ -97,6 +98,11 @@ static void bench_open(struct bench *bench, uint32_t nr_vcpus)
 	assert_int_equal(gw_device_from_ops(&bench->dev, "dev0", &uart_ops, &bench->uart, &e), 0);
 	assert_int_equal(gw_device_get_info(bench->dev, &bench->info, &e), 0);
 	assert_int_equal(guest_open(&bench->guest, &config, &e), 0);
+}
+
+static void bench_open(struct bench *bench, uint32_t nr_vcpus)
+{
+	bench_open_beside(bench, nr_vcpus, NULL);
 }
 
 static void bench_close(struct bench *bench)
@@ -253,17 +259,52 @@ static void test_a_ram_error_moves_with_the_guest(void **state)
 	bench_close(&there);
 }
 
-/* Cut anywhere, or with any byte of its head changed, or for other vCPUs: refused with a sentence. */
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Measured by what it costs, which a busy host only makes less. It goes on, and at full speed when it is let. */
+static void test_a_throttled_guest_runs_less(void **state)
+{
+	uint64_t cpu_ns, wall_ns;
+	struct bench bench;
+
+	bench_open(&bench, 1);
+	start(&bench);
+	guest_throttle(&bench.guest, 90);
+	assert_int_equal(counters_of(&bench).throttle_percent, 90);
+	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	wall_ns = clock_ns(CLOCK_MONOTONIC);
+	guest_resume(&bench.guest);
+	while (clock_ns(CLOCK_MONOTONIC) - wall_ns < 300000000)
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	guest_pause(&bench.guest);
+	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
+	wall_ns = clock_ns(CLOCK_MONOTONIC) - wall_ns;
+	assert_true(cpu_ns < wall_ns / 3);
+	guest_throttle(&bench.guest, 0);
+	run_for(&bench, 2000, 5);
+	assert_int_equal(counters_of(&bench).errors, 0);
+	bench_close(&bench);
+}
+
+/* Cut anywhere, or with any byte of its head changed, for other vCPUs, or other peers: refused with a sentence. */
 static void test_a_state_that_does_not_belong(void **state)
 {
 	struct gw_error e = GW_ERROR_NONE;
-	struct bench here, there, wider;
+	static const struct peers peers = { .nr = 1 };
+	struct bench here, there, wider, peered;
 	uint8_t blob[STATE_BYTES];
 	ssize_t size;
 
 	bench_open(&here, 2);
 	bench_open(&there, 2);
 	bench_open(&wider, 3);
+	bench_open_beside(&peered, 2, &peers);
 	start(&here);
 	size = guest_save(&here.guest, blob, sizeof(blob));
 	for (ssize_t cut = 0; cut < size; cut++) {
@@ -271,17 +312,21 @@ static void test_a_state_that_does_not_belong(void **state)
 		assert_true(guest_load(&there.guest, blob, (size_t)cut, &e) < 0);
 		assert_true(e.what[0]);
 	}
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 24; i++) {
 		blob[i] ^= 0x40;
 		assert_true(guest_load(&there.guest, blob, (size_t)size, NULL) < 0);
 		blob[i] ^= 0x40;
 	}
 	assert_int_equal(guest_load(&there.guest, blob, (size_t)size + 1, NULL), -EBADMSG);
 	assert_int_equal(guest_load(&wider.guest, blob, (size_t)size, NULL), -EBADMSG);
+	e = (struct gw_error)GW_ERROR_NONE;
+	assert_int_equal(guest_load(&peered.guest, blob, (size_t)size, &e), -EBADMSG);
+	assert_non_null(strstr(e.what, "--p2p"));
 	assert_int_equal(guest_load(&there.guest, blob, (size_t)size, NULL), 0);
 	bench_close(&here);
 	bench_close(&there);
 	bench_close(&wider);
+	bench_close(&peered);
 }
 
 int main(void)
@@ -293,6 +338,7 @@ int main(void)
 		cmocka_unit_test(test_a_device_left_behind_is_found),
 		cmocka_unit_test(test_a_lost_byte_is_found),
 		cmocka_unit_test(test_a_ram_error_moves_with_the_guest),
+		cmocka_unit_test(test_a_throttled_guest_runs_less),
 		cmocka_unit_test(test_a_state_that_does_not_belong),
 	};
 

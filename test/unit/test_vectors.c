@@ -96,6 +96,19 @@ static void check_device(const uint8_t *body, uint32_t body_bytes)
 	assert_memory_equal(body + sizeof(again), "state", 5);
 }
 
+/* What differs from the sample, which is a data channel's. */
+static void check_resume(const uint8_t *body, uint32_t body_bytes)
+{
+	struct message in, out;
+
+	sample_message(&in, FRAME_HELLO, SAMPLE_PLAIN);
+	in.hello.role = ROLE_RESUME;
+	in.hello.channel = 0;
+	in.hello.features = HELLO_VERIFY | HELLO_ARBITER;
+	assert_int_equal(message_decode(FRAME_HELLO, body, body_bytes, &out), 0);
+	assert_true(sample_message_equal(&in, &out));
+}
+
 static void check_grant(const uint8_t *body, uint32_t body_bytes)
 {
 	struct message in, out;
@@ -115,7 +128,8 @@ static const struct golden_frame {
 	void (*check_body)(const uint8_t *body, uint32_t body_bytes);
 } frames[] = {
 	{ "commit", { .type = FRAME_COMMIT, .seq = 41 }, check_nothing },
-	{ "grant", { .type = FRAME_GRANT, .body_bytes = 12, .head_bytes = 12, .seq = 7 }, check_grant },
+	{ "resume", { .type = FRAME_HELLO, .body_bytes = 44, .head_bytes = 44 }, check_resume },
+	{ "grant", { .type = FRAME_GRANT, .body_bytes = 28, .head_bytes = 28, .seq = 7 }, check_grant },
 	{ "end", { .type = FRAME_END, .seq = 3 }, check_nothing },
 	{ "ram_running", { .type = FRAME_RAM, .body_bytes = 4136, .head_bytes = 40, .seq = 1 }, check_ram },
 	{ "ram_paused", { .type = FRAME_RAM, .body_bytes = 4136, .head_bytes = 4136, .seq = 2 }, check_ram },
