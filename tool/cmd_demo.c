@@ -215,7 +215,7 @@ static void add_options(const struct demo_args *args, json_t *report)
 	json_object_set_new(given, "verify", json_boolean(!args->unverified));
 	json_object_set_new(given, "downtime_limit_ms", json_real((double)limits->downtime_ns / 1e6));
 	json_object_set_new(given, "reconnect_ms", json_real((double)limits->reconnect_ns / 1e6));
-	json_object_set_new(given, "no_converge", json_string(limits_json_no_converge[limits->no_converge]));
+	json_object_set_new(given, "no_converge", json_string(ref_vm_no_converge_names[limits->no_converge]));
 	if (limits->arbiter)
 		json_object_set_new(given, "arbiter", json_string(limits->arbiter));
 	json_object_set_new(given, "channels", json_integer((json_int_t)limits->channels));
@@ -255,7 +255,7 @@ static void show(const struct demo *demo, json_t *report, const struct gw_error 
 	if (demo->out && json_has(report, "ram")) {
 		style = style_of(demo->out);
 		fputc('\n', demo->out);
-		report_view_show(demo->out, &style, report, demo->control[DEMO_SOURCE]);
+		report_view_show(demo->out, &style, report, NULL);
 	}
 	if (demo->out)
 		return;

@@ -44,7 +44,7 @@ static json_t *limits_object(const struct migration_limits *limits)
 	set_known_count(object, "max_rounds", limits->max_rounds);
 	if (limits->max_time_ns)
 		set_ms(object, "max_time_ms", limits->max_time_ns);
-	json_object_set_new(object, "no_converge", json_string(limits_json_no_converge[limits->no_converge]));
+	json_object_set_new(object, "no_converge", json_string(ref_vm_no_converge_names[limits->no_converge]));
 	if (limits->dry_run)
 		json_object_set_new(object, "dry_run", json_string(limits->precopy ? "precopy" : "compare"));
 	return object;

@@ -8,7 +8,7 @@
 
 #include "options.h"
 #include "progress.h"
-#include "ref/vm/limits_json.h"
+#include "ref/vm/ref_vm.h"
 
 #include <godwit/report.h>
 #include <jansson.h>
@@ -46,7 +46,7 @@ struct migration_limits {
 	{ .name = "max-time", .kind = OPTION_DURATION, .offset = offsetof(args, member.max_time_ns), .value = "TIME", \
 	  .help = "give up (and roll back) after so long in pre-copy" }, \
 	{ .name = "on-no-converge", .kind = OPTION_CHOICE, .offset = offsetof(args, member.no_converge), \
-	  .value = "WHAT", .standard = "wait", .choices = limits_json_no_converge, \
+	  .value = "WHAT", .standard = "wait", .choices = ref_vm_no_converge_names, \
 	  .help = "if the guest writes faster than it can be sent" }, \
 	{ .name = "reconnect", .kind = OPTION_DURATION, .offset = offsetof(args, member.reconnect_ns), \
 	  .value = "TIME", .standard = "30s", .max = MIGRATION_MAX_RECONNECT_NS, \

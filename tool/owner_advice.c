@@ -23,10 +23,9 @@ static const struct advice *find_advice(const char *side)
 static void show_arbiter(FILE *out, const char *control)
 {
 	fprintf(out,
-		"  Both sides have an arbiter, and it could not be reached. This VM asks it every few seconds: once "
-		"it\n"
-		"  answers, the guest goes on where it belongs, and nothing is left to do. To see whether it has:\n"
-		"    godwit vm --control %s status\n"
+		"  Both sides have an arbiter, and it could not be reached. This VM asks it every few seconds:\n"
+		"  once it answers, the guest goes on where it belongs, and nothing is left to do. To see that:\n"
+		"       godwit vm --control %s status\n"
 		"  If it will not be back, decide without it:\n",
 		control);
 }

@@ -21,16 +21,21 @@ static const struct outcome_text {
 	{ "owner-unknown", TINT_BAD, "the source is paused until it is known who has the guest" },
 };
 
+static const char *dry_run_finding(const json_t *report)
+{
+	if (migration_is_possible(report))
+		return "nothing speaks against it";
+	if (json_array_size(json_object_get(report, "blockers")))
+		return "see the blockers";
+	return json_text(json_object_get(report, "error"), "what");
+}
+
 static void show_dry_run(FILE *out, const struct style *style, const json_t *report)
 {
 	bool possible = migration_is_possible(report);
 
 	fprintf(out, "%s%s%s: %s; the guest was not stopped\n", style_tint(style, possible ? TINT_GOOD : TINT_BAD),
-		possible ? "can migrate" : "cannot migrate", style_tint(style, TINT_NONE),
-		possible ? "nothing speaks against it"
-		: json_array_size(json_object_get(report, "blockers"))
-			? "see the blockers"
-			: json_text(json_object_get(report, "error"), "what"));
+		possible ? "can migrate" : "cannot migrate", style_tint(style, TINT_NONE), dry_run_finding(report));
 }
 
 static void show_outcome(FILE *out, const struct style *style, const json_t *report)
@@ -68,12 +73,13 @@ static void show_blockers(FILE *out, const json_t *blockers)
 
 static void show_prediction(FILE *out, const json_t *report)
 {
+	const char *dry_run = json_text(json_object_get(report, "handover"), "dry_run");
 	double percent = json_ms(report, "prediction_error_percent");
 
 	fprintf(out, "  %-12s ", "predicted");
 	if (!json_has_number(report, "predicted_ms"))
 		fprintf(out, "not known%s\n",
-			migration_was_dry(report) ? " without a pre-copy (--dry-run --precopy)" : "");
+			strcmp(dry_run, "compare") ? "" : " without a pre-copy (--dry-run --precopy)");
 	else if (json_has_number(report, "prediction_error_percent"))
 		fprintf(out, "%s (%.0f %% too %s)\n", units_ms(json_ms(report, "predicted_ms")).s,
 			percent < 0 ? -percent : percent, percent < 0 ? "short" : "long");
@@ -90,7 +96,7 @@ static void show_times(FILE *out, const json_t *report)
 			units_ms(json_ms(report, "downtime_limit_ms")).s);
 	show_prediction(out, report);
 	if (json_has(report, "blackout_ms"))
-		fprintf(out, "  %-12s %s (the guest stood still before it went on here)\n", "blackout",
+		fprintf(out, "  %-12s %s (the guest stood still in vain)\n", "blackout",
 			units_ms(json_ms(report, "blackout_ms")).s);
 }
 
@@ -222,7 +228,7 @@ void report_view_show(FILE *out, const struct style *style, const json_t *report
 
 	(migration_was_dry(report) ? show_dry_run : show_outcome)(out, style, report);
 	show_blockers(out, json_object_get(report, "blockers"));
-	if (!strcmp(json_text(report, "outcome"), "owner-unknown"))
+	if (control && !strcmp(json_text(report, "outcome"), "owner-unknown"))
 		owner_advice_show(out, "source", control, json_object_get(report, "handover"));
 	fputc('\n', out);
 	show_times(out, report);

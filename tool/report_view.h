@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-/* control: the source's control socket, for the commands that a person may have to type. */
+/* control: the source's control socket, for the commands that a person may have to type; NULL: it is gone by then. */
 void report_view_show(FILE *out, const struct style *style, const json_t *report, const char *control);
 
 #endif

@@ -47,7 +47,10 @@ const struct gw_report *gw_destination_report(const struct gw_destination *desti
  */
 int gw_destination_take_over(struct gw_destination *destination, struct gw_error *e);
 
-/* Cancels (gives up what is held, too), waits, frees. NULL is fine. */
+/*
+ * Cancels (gives up what is held, too), waits, frees. NULL is fine. A source that lost the answer may come back for it:
+ * keep a destination that has completed for as long as the source tries to reconnect.
+ */
 void gw_destination_free(struct gw_destination *destination);
 
 #ifdef __cplusplus

@@ -19,13 +19,19 @@ struct gw_source;
 int gw_source_new(struct gw_source **source, const struct gw_vm *vm, const struct gw_limits *limits,
 		  struct gw_error *e);
 
-/* Starts migrating to "tcp:HOST:PORT" or "unix:PATH" and returns; the rest happens in godwit's threads. */
+/*
+ * Starts migrating to "tcp:HOST:PORT" or "unix:PATH" and returns; the rest happens in godwit's threads. What speaks
+ * against it (gw_report.blockers) is found before the guest stops and ends it as ROLLED_BACK: it is no error here.
+ */
 int gw_source_start(struct gw_source *source, const char *uri, struct gw_error *e);
 
 /* Asks it to stop. Taken until the commit; then too late: -EALREADY. The outcome says what came of it. */
 int gw_source_cancel(struct gw_source *source);
 
-/* Waits for the outcome: 0, or -ETIMEDOUT. timeout_ms < 0: for ever. */
+/*
+ * Waits for the outcome: 0, or -ETIMEDOUT. timeout_ms < 0: for ever. With an arbiter OWNER_UNKNOWN may resolve itself
+ * later: progress.outcome tells, and the report is then another.
+ */
 int gw_source_wait(struct gw_source *source, int timeout_ms);
 
 void gw_source_progress(struct gw_source *source, struct gw_progress *progress);
@@ -35,7 +41,9 @@ const struct gw_report *gw_source_report(const struct gw_source *source);
 
 /*
  * After OWNER_UNKNOWN, and only when someone has made sure that the destination does not and will not run the
- * guest: takes the devices back and resumes. The outcome becomes ROLLED_BACK.
+ * guest: takes the devices back and resumes. The outcome becomes ROLLED_BACK. With an arbiter that is asked first: if it
+ * says that the guest is the destination's, the outcome becomes COMPLETED; end the other side's process before, for it
+ * asks the arbiter by itself.
  */
 int gw_source_take_back(struct gw_source *source, struct gw_error *e);
 

@@ -84,6 +84,14 @@ uint64_t blob_get_u64(struct blob_in *in)
 	return le64toh(value);
 }
 
+/* The text is a peer's and may end up on somebody's terminal. */
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < 0x20 || *text > 0x7e)
+			*text = '?';
+}
+
 void blob_get_text(struct blob_in *in, char *text, size_t text_bytes)
 {
 	uint32_t length = blob_get_u32(in);
@@ -97,6 +105,7 @@ void blob_get_text(struct blob_in *in, char *text, size_t text_bytes)
 		return;
 	memcpy(text, at, length);
 	text[length] = '\0';
+	make_printable(text);
 }
 
 struct blob_in blob_get_part(struct blob_in *in)

@@ -31,7 +31,7 @@ void blob_end(struct blob_out *out, size_t begin);
 
 uint32_t blob_get_u32(struct blob_in *in);
 uint64_t blob_get_u64(struct blob_in *in);
-/* A text that does not fit text_bytes with its end is bad. */
+/* A text that does not fit text_bytes with its end is bad. What is not printable ASCII in it becomes '?'. */
 void blob_get_text(struct blob_in *in, char *text, size_t text_bytes);
 /* The next part, as a reader of its own. */
 struct blob_in blob_get_part(struct blob_in *in);

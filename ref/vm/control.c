@@ -14,7 +14,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define STARVED_MS 50 /* how long to leave alone what failed for want of fds or memory */
 
 enum { POLL_STOP, POLL_MIGRATION, POLL_LISTEN, POLL_CLIENTS, POLL_NR = POLL_CLIENTS + CONTROL_MAX_CLIENTS };
 
@@ -107,6 +110,7 @@ static void accept_client(struct control *control)
 	struct line_client *client = free_client(control);
 	int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
+	control->out_of_fds = fd < 0 && (errno == EMFILE || errno == ENFILE);
 	if (fd < 0)
 		return;
 	if (client) {
@@ -217,7 +221,10 @@ static void fill_pollfds(const struct control *control, struct pollfd pollfds[PO
 {
 	pollfds[POLL_STOP] = (struct pollfd){ .fd = control->stop_fd, .events = POLLIN };
 	pollfds[POLL_MIGRATION] = (struct pollfd){ .fd = control->vm.migration->event_fd, .events = POLLIN };
-	pollfds[POLL_LISTEN] = (struct pollfd){ .fd = control->listen_fd, .events = POLLIN };
+	pollfds[POLL_LISTEN] = (struct pollfd){
+		.fd = control->out_of_fds ? -1 : control->listen_fd, /* nobody can be let in for a while */
+		.events = POLLIN,
+	};
 	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++) {
 		const struct line_client *client = &control->clients[i];
 
@@ -228,14 +235,44 @@ static void fill_pollfds(const struct control *control, struct pollfd pollfds[PO
 	}
 }
 
+/* poll fails for want of memory, or under a limit of fds that was lowered: no reason to end a guest. */
+static void wait_starved(void)
+{
+	struct timespec ts = { .tv_nsec = STARVED_MS * 1000000L };
+
+	if (errno != EINTR)
+		nanosleep(&ts, NULL);
+}
+
+/* poll refuses more entries than the process may have fds, whether they are used or not: only those that are. */
+static int poll_used(struct pollfd pollfds[POLL_NR], int timeout_ms)
+{
+	struct pollfd used[POLL_NR];
+	nfds_t nr = 0;
+	int ret;
+
+	for (int i = 0; i < POLL_NR; i++)
+		if (pollfds[i].fd >= 0)
+			used[nr++] = pollfds[i];
+	ret = poll(used, nr, timeout_ms);
+	nr = 0;
+	for (int i = 0; ret >= 0 && i < POLL_NR; i++)
+		if (pollfds[i].fd >= 0)
+			pollfds[i].revents = used[nr++].revents;
+	return ret;
+}
+
 static int serve_once(struct control *control, struct gw_error *e)
 {
 	struct pollfd pollfds[POLL_NR];
 	int ret = 0;
 
 	fill_pollfds(control, pollfds);
-	if (poll(pollfds, POLL_NR, -1) < 0)
-		return errno == EINTR ? 0 : vm_error_set(e, -errno, "", "poll: %s", strerror(errno));
+	control->out_of_fds = 0;
+	if (poll_used(pollfds, pollfds[POLL_LISTEN].fd < 0 && control->listen_fd >= 0 ? STARVED_MS : -1) < 0) {
+		wait_starved();
+		return 0;
+	}
 	if (pollfds[POLL_STOP].revents)
 		control->quit = 1;
 	if (pollfds[POLL_MIGRATION].revents)

@@ -17,6 +17,7 @@ struct control {
 	int stop_fd; /* borrowed; -1: none */
 	int listen_fd;
 	int quit;
+	int out_of_fds; /* the last client could not be let in for want of one */
 	char path[108];
 	struct line_client clients[CONTROL_MAX_CLIENTS];
 };

@@ -2,6 +2,7 @@
 /* The limits of the command "migrate": a table of keys. */
 #include "ref/vm/limits_json.h"
 
+#include "ref/vm/ref_vm.h"
 #include "ref/vm/vm_error.h"
 #include "ref/vm/vm_thread.h"
 
@@ -97,7 +98,7 @@ static int find_word(const char *const *words, const json_t *value)
 
 static int take_no_converge(struct gw_limits *limits, const json_t *value)
 {
-	int found = find_word(limits_json_no_converge, value);
+	int found = find_word(ref_vm_no_converge_names, value);
 
 	if (found < 0)
 		return found;
@@ -115,13 +116,6 @@ static int take_dry_run(struct gw_limits *limits, const json_t *value)
 	limits->flags |= found ? GW_REHEARSE : GW_DRY_RUN;
 	return 0;
 }
-
-const char *const limits_json_no_converge[] = {
-	[GW_NO_CONVERGE_WAIT] = "wait",
-	[GW_NO_CONVERGE_THROTTLE] = "throttle",
-	[GW_NO_CONVERGE_CANCEL] = "cancel",
-	NULL,
-};
 
 static const struct limit_key {
 	const char *key;

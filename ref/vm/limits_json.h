@@ -6,9 +6,6 @@
 #include <godwit/report.h>
 #include <jansson.h>
 
-/* What to do when it does not converge, as a user says it; by enum gw_no_converge, ended by NULL. */
-extern const char *const limits_json_no_converge[];
-
 /* json may be NULL: all defaults. An unknown key, a wrong type or a number out of range: -EINVAL, *e says which. */
 int limits_json(const json_t *json, struct gw_limits *limits, struct gw_error *e);
 

@@ -19,6 +19,13 @@ const char *const ref_vm_fill_names[] = {
 	NULL,
 };
 
+const char *const ref_vm_no_converge_names[] = {
+	[GW_NO_CONVERGE_WAIT] = "wait",
+	[GW_NO_CONVERGE_THROTTLE] = "throttle",
+	[GW_NO_CONVERGE_CANCEL] = "cancel",
+	NULL,
+};
+
 void ref_vm_options_init(struct ref_vm_options *options)
 {
 	*options = (struct ref_vm_options){

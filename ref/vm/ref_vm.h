@@ -25,6 +25,9 @@ enum ref_vm_fill {
 
 extern const char *const ref_vm_fill_names[]; /* by enum ref_vm_fill; ended by NULL */
 
+/* What to do when a migration does not converge, as a user says it. */
+extern const char *const ref_vm_no_converge_names[]; /* by enum gw_no_converge; ended by NULL */
+
 struct ref_vm_options {
 	const char *name;      /* of the VM; default "godwit" */
 	uint64_t memory_bytes; /* a multiple of 1 MiB; default 256 MiB */

@@ -9,8 +9,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define TICK_NS        20000000 /* what the end of a migration may go unnoticed */
-#define PROGRESS_TICKS 5
+#define TICK_NS        10000000 /* for so long the end of a migration may go unnoticed */
+#define PROGRESS_TICKS 10
 
 const char *vm_state_name(enum vm_state state)
 {
@@ -159,37 +159,43 @@ static void note_end(struct vm_migration *migration)
 }
 
 /* What the library says, against what this VM knows. */
-static bool has_news(const struct vm_migration *migration)
+static bool has_ended(const struct vm_migration *migration, const struct gw_progress *progress)
 {
-	struct gw_progress progress;
-
-	vm_migration_progress(migration, &progress);
 	if (migration->state == VM_OWNER_UNKNOWN)
-		return progress.outcome != GW_OWNER_UNKNOWN;
-	return progress.outcome != GW_OUTCOME_NONE;
+		return progress->outcome != GW_OWNER_UNKNOWN;
+	return progress->outcome != GW_OUTCOME_NONE;
+}
+
+/* Every 100 ms, and whenever it has got on: the phases around the switchover are short. */
+static bool is_worth_telling(struct vm_migration *migration, const struct gw_progress *progress, uint64_t ticks)
+{
+	bool same = !strcmp(migration->phase, progress->phase);
+
+	migration->ticks += ticks;
+	if (same && migration->ticks < PROGRESS_TICKS)
+		return false;
+	migration->ticks = 0;
+	memcpy(migration->phase, progress->phase, sizeof(migration->phase));
+	return true;
 }
 
 enum vm_migration_news vm_migration_poll(struct vm_migration *migration)
 {
+	struct gw_progress progress;
+	enum vm_state state;
 	uint64_t ticks;
 
 	if (read(migration->event_fd, &ticks, sizeof(ticks)) != sizeof(ticks))
 		return VM_NEWS_NONE;
-	if (has_news(migration)) {
+	vm_migration_progress(migration, &progress);
+	if (has_ended(migration, &progress)) {
 		note_end(migration);
 		return VM_NEWS_ENDED;
 	}
-	migration->ticks += ticks;
-	if (migration->ticks < PROGRESS_TICKS)
+	state = vm_migration_state(migration);
+	if (state != VM_MIGRATING && state != VM_RECEIVING)
 		return VM_NEWS_NONE;
-	migration->ticks = 0;
-	switch (vm_migration_state(migration)) {
-	case VM_MIGRATING:
-	case VM_RECEIVING:
-		return VM_NEWS_PROGRESS;
-	default:
-		return VM_NEWS_NONE;
-	}
+	return is_worth_telling(migration, &progress, ticks) ? VM_NEWS_PROGRESS : VM_NEWS_NONE;
 }
 
 static const char *claimant(const struct gw_handover *handover)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Where the guest is: what this VM has to do with it, and the migration, outgoing or incoming, that decides it. At
- * most one at a time. A timer is readable every 20 ms while a migration is on or undecided: then the library is asked.
+ * most one at a time. A timer is readable every 10 ms while a migration is on or undecided: then the library is asked.
  * All calls from one thread, that of the control socket.
  */
 #ifndef REF_VM_MIGRATION_H
@@ -32,6 +32,7 @@ struct vm_migration {
 	struct gw_arbiter *arbiter; /* of either; NULL: none */
 	int event_fd;               /* readable: ask for the news */
 	uint64_t ticks;             /* since the last progress */
+	char phase[32];             /* that it told */
 	enum gw_side side;          /* this VM's in the last one that ended; 0: none has */
 	struct gw_report report;    /* of that one */
 };

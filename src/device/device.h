@@ -30,9 +30,6 @@ struct arc_log {
 	uint32_t nr;
 };
 
-/* The mean of what is in the log; 0: nothing. What an arc of this device may be expected to take. */
-uint64_t arc_log_mean_ns(const struct arc_log *log);
-
 /*
  * Makes a device of a back end. ctx becomes the device's if it succeeds, and stays the caller's if not. Claims of
  * info that the table cannot keep are dropped; a table that claims migration and lacks its calls is -EINVAL.

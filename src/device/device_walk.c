@@ -211,12 +211,3 @@ GW_EXPORT int gw_device_state_set(struct gw_device *dev, uint32_t state, struct 
 {
 	return device_walk(dev, state, NULL, e);
 }
-
-uint64_t arc_log_mean_ns(const struct arc_log *log)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < log->nr; i++)
-		sum += log->arcs[i].ns;
-	return log->nr ? sum / log->nr : 0;
-}

@@ -191,11 +191,11 @@ static uint64_t resume_ns(const struct sync_result *sync, const struct devices *
 }
 
 /*
- * With the messages: the VM's state there, PREPARE there, READY back; COMMIT there and RUNNING back.
+ * With the messages, each a way there or back: END and READY, the VM's state and PREPARE, COMMIT and RUNNING.
  */
 static uint64_t total_ns(const struct sync_result *sync, const struct devices *all, const struct course *c)
 {
-	uint64_t messages_ns = scale(known(sync->round_trip_ns), 5, 2);
+	uint64_t messages_ns = scale(known(sync->round_trip_ns), 3, 1);
 
 	return add(c->loaded_ns, add(messages_ns, resume_ns(sync, all)));
 }
@@ -224,13 +224,12 @@ static uint64_t between(uint64_t from_ns, uint64_t to_ns)
 /* Cut where the report cuts the truth. */
 static struct gw_downtime parts_of(const struct sync_result *sync, const struct devices *all, const struct course *c)
 {
-	uint64_t hop_ns = sync->round_trip_ns == UNKNOWN ? UNKNOWN : sync->round_trip_ns / 2;
 	uint64_t transfer_ns = add(between(c->stopped_ns, c->drained_ns), between(c->synced_ns, c->arrived_ns));
 	struct gw_downtime parts = {
 		.pause_ns = sync->pause_ns,
 		.quiesce_ns = all->here_unknown ? UNKNOWN : between(c->paused_ns, c->stopped_ns),
 		.sync_ns = all->log_ns,
-		.transfer_ns = all->size_unknown ? UNKNOWN : add(transfer_ns, hop_ns),
+		.transfer_ns = all->size_unknown ? UNKNOWN : add(transfer_ns, sync->round_trip_ns),
 		.load_ns =
 			all->leave_unknown ? UNKNOWN : add(between(c->arrived_ns, c->loaded_ns), sync->round_trip_ns),
 		.commit_ns = sync->round_trip_ns,

@@ -81,14 +81,14 @@ enum event_type {
  * of the device's arcs. UINT64_MAX: not known.
  */
 struct device_outlook {
-	uint64_t quiesce_ns; /* to its P2P state */
-	uint64_t stop_ns;    /* from there to STOP_COPY */
-	uint64_t log_ns;     /* its DMA log read and merged; 0: it has none */
-	uint64_t bytes;          /* state that cannot be read before it has stopped */
-	uint64_t ahead_bytes;    /* state that will be read until the guest is paused; the device stops after it */
-	uint64_t unsent_bytes;   /* read, and not yet on the wire */
-	uint64_t unloaded_bytes; /* read, and not yet loaded there, sent or not */
-	uint64_t window_bytes;   /* how much can be so at most */
+	uint64_t quiesce_ns;       /* to its P2P state */
+	uint64_t stop_ns;          /* from there to STOP_COPY */
+	uint64_t log_ns;           /* its DMA log read and merged; 0: it has none */
+	uint64_t bytes;            /* state that cannot be read before it has stopped */
+	uint64_t ahead_bytes;      /* state that will be read until the guest is paused; the device stops after it */
+	uint64_t unsent_bytes;     /* read, and not yet on the wire */
+	uint64_t unloaded_bytes;   /* read, and not yet loaded there, sent or not */
+	uint64_t window_bytes;     /* how much can be so at most */
 	uint64_t read_bytes_per_s; /* measured here; 0: not known */
 	uint64_t load_bytes_per_s; /* as the destination measured it; 0: not known */
 	uint64_t leave_ns;         /* there: out of RESUMING */

@@ -75,6 +75,7 @@ void handover_decided(struct source_engine *e, const struct event *ev, struct ac
 void handover_running(struct source_engine *e, const struct event *ev, struct actions *out)
 {
 	source_stop_timers(e);
+	e->nr_reconnects += e->link == LINK_REJOINING; /* it came back far enough */
 	if (link_is_heard(e)) {
 		source_hear(e, ev->now_ns);
 	} else {

@@ -68,6 +68,14 @@ static void give_up(struct source_engine *e, uint64_t now_ns, struct actions *ou
 	rollback_lose_peer(e, now_ns, out);
 }
 
+static void give_up_at_once(struct source_engine *e, const struct event *ev, struct actions *out)
+{
+	e->peer_there = 0;
+	err_set(&e->error, e->link_error.code, e->link_error.where, "%s; then nobody listened there any more",
+		e->link_error.what);
+	rollback_lose_peer(e, ev->now_ns, out);
+}
+
 void link_tick(struct source_engine *e, const struct event *ev, struct actions *out)
 {
 	if (ev->now_ns >= e->link_deadline_ns)
@@ -156,7 +164,7 @@ void link_failed(struct source_engine *e, const struct event *ev, struct actions
 	err_first(&e->link_error, &ev->error);
 	err_set(&e->link_error, -EIO, "peer", "%s failed without a description", action_name(ev->action));
 	if (nobody && ev->action == ACTION_RECONNECT) {
-		give_up(e, ev->now_ns, out);
+		give_up_at_once(e, ev, out);
 		return;
 	}
 	e->lost_again = 0;

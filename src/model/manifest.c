@@ -167,8 +167,8 @@ static void check_p2p(const struct manifest *m, struct reasons *reasons)
 			continue;
 		reasons_add(reasons, REASON_NO_P2P, device->id,
 			    "%s has no P2P states, and %u devices migrate together: another device could write to it "
-			    "after it has stopped; migrate it as the only device, or allow it (GW_ALLOW_NO_P2P) if the "
-			    "devices never reach each other",
+			    "after it has stopped; migrate it as the only device, or allow it (--allow-no-p2p, "
+			    "GW_ALLOW_NO_P2P) if the devices never reach each other",
 			    device->id, m->nr_devices);
 	}
 }

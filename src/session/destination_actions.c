@@ -81,9 +81,10 @@ static void begin_check(struct gw_destination *d, const struct action *a)
 
 	memset(&d->reasons, 0, sizeof(d->reasons));
 	manifest_compare(d->source, &d->core.manifest, &d->reasons);
-	if (d->core.limits.arbiter && !source_has_one)
+	if (!d->core.limits.arbiter != !source_has_one)
 		reasons_add(&d->reasons, REASON_ARBITER, "arbiter",
-			    "the destination has an arbiter, the source has none: give both the same, or none");
+			    "the %s has an arbiter, the %s has none: give both the same, or none",
+			    source_has_one ? "source" : "destination", source_has_one ? "destination" : "source");
 	core_begin(&d->core, a->type, d->engine.config.arbiter ? 1 : 0);
 	memcpy(d->core.claim_id, d->hello.migration_id, MIGRATION_ID_BYTES);
 	if (d->engine.config.arbiter)

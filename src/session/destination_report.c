@@ -3,6 +3,7 @@
 #include "session/destination.h"
 
 #include "base/export.h"
+#include "session/outlook.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,8 @@ static void compose_refuse(struct gw_destination *d, const struct action *a, str
 {
 	(void)a;
 	m->refuse = d->reasons;
+	if (!m->refuse.nr) /* of a source that comes back, not of its manifest */
+		reasons_add(&m->refuse, REASON_OTHER, "destination", "the arbiter says who has the guest");
 }
 
 static void compose_loadable(struct gw_destination *d, const struct action *a, struct message *m)
@@ -35,7 +38,7 @@ static void compose_loadable(struct gw_destination *d, const struct action *a, s
 	(void)a;
 	m->loadable.nr_devices = d->nr_loaders;
 	for (uint32_t i = 0; i < d->nr_loaders; i++)
-		m->loadable.arc_ns[i] = min_u64(arc_log_mean_ns(&d->loaders[i].arcs), LIMIT_DURATION_NS);
+		m->loadable.arc_ns[i] = min_u64(typical_arc_ns(&d->loaders[i].arcs), LIMIT_DURATION_NS);
 }
 
 static void compose_ready(struct gw_destination *d, const struct action *a, struct message *m)

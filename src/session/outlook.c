@@ -42,6 +42,32 @@ uint64_t way_ns(const struct way *way, uint64_t mean_ns)
 	return way->seen_ns + way->nr_unseen * mean_ns;
 }
 
+uint64_t typical_arc_ns(const struct arc_log *log)
+{
+	for (uint32_t i = 0; i < log->nr; i++) {
+		uint32_t nr_below = 0, nr_equal = 0;
+
+		for (uint32_t j = 0; j < log->nr; j++) {
+			nr_below += log->arcs[j].ns < log->arcs[i].ns;
+			nr_equal += log->arcs[j].ns == log->arcs[i].ns;
+		}
+		if (nr_below <= (log->nr - 1) / 2 && (log->nr - 1) / 2 < nr_below + nr_equal)
+			return log->arcs[i].ns;
+	}
+	return 0;
+}
+
+void recent_add(struct recent *recent, uint64_t ns)
+{
+	recent->before_ns = recent->last_ns;
+	recent->last_ns = ns;
+}
+
+uint64_t recent_ns(const struct recent *recent)
+{
+	return recent->before_ns ? min_u64(recent->last_ns, recent->before_ns) : recent->last_ns;
+}
+
 /* The older half counts less and less: what the device or its host does meanwhile changes. */
 void tally_add(struct tally *tally, uint64_t bytes, uint64_t ns)
 {

@@ -20,6 +20,20 @@ struct way way_between(const struct arc_log *log, uint32_t flags, uint32_t from,
 /* UINT64_MAX: there are arcs of which nothing is known, mean_ns being 0. */
 uint64_t way_ns(const struct way *way, uint64_t mean_ns);
 
+/*
+ * What an arc of this device may be expected to take: the median of those in the log, since one that was held up by a
+ * busy host says nothing of the others. 0: there is none.
+ */
+uint64_t typical_arc_ns(const struct arc_log *log);
+
+/* What something took the last two times. The quicker counts: a busy host makes things slower, never quicker. */
+struct recent {
+	uint64_t last_ns, before_ns;
+};
+
+void recent_add(struct recent *recent, uint64_t ns);
+uint64_t recent_ns(const struct recent *recent); /* 0: never done */
+
 /* What was moved lately, and in which time. */
 struct tally {
 	uint64_t bytes, ns;

@@ -79,7 +79,7 @@ static int walk(struct saver *s, uint32_t to, struct gw_error *e)
 	int ret = device_walk(s->dev, to, &s->arcs, e);
 
 	foresee_ways(s);
-	__atomic_store_n(&s->mean_arc_ns, arc_log_mean_ns(&s->arcs), __ATOMIC_RELAXED);
+	__atomic_store_n(&s->arc_ns, typical_arc_ns(&s->arcs), __ATOMIC_RELAXED);
 	__atomic_store_n(&s->state, device_state(s->dev), __ATOMIC_RELAXED);
 	if (device_state_session(device_state(s->dev)) != SESSION_SAVE)
 		s->stream = STREAM_NONE; /* also where a failed arc and its recovery have left it */
@@ -183,7 +183,9 @@ static void merge_log(struct saver *s)
 		dirty_merge(s->dirty, i, s->bitmap);
 	}
 	s->nr_full = nr == s->ram->total_pages ? s->nr_full + 1 : 0;
-	__atomic_store_n(&s->log_ns, clock_now_ns(&clock_monotonic) - began_ns, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&s->lock);
+	recent_add(&s->log, clock_now_ns(&clock_monotonic) - began_ns);
+	pthread_mutex_unlock(&s->lock);
 }
 
 /*
@@ -300,9 +302,9 @@ void saver_begin_running(struct saver *s)
 }
 
 /* What is known of this device's arcs here, else of its twin's there; 0: nothing. */
-static uint64_t mean_arc_ns(const struct saver *s)
+static uint64_t arc_ns(const struct saver *s)
 {
-	uint64_t here_ns = __atomic_load_n(&s->mean_arc_ns, __ATOMIC_RELAXED);
+	uint64_t here_ns = __atomic_load_n(&s->arc_ns, __ATOMIC_RELAXED);
 
 	return here_ns ? here_ns : __atomic_load_n(&s->there_arc_ns, __ATOMIC_RELAXED);
 }
@@ -325,14 +327,14 @@ static void look_at_state(struct saver *s, struct device_outlook *o)
 
 void saver_look_ahead(struct saver *s, struct device_outlook *o)
 {
-	uint64_t here_ns = mean_arc_ns(s), there_ns = __atomic_load_n(&s->there_arc_ns, __ATOMIC_RELAXED);
+	uint64_t here_ns = arc_ns(s), there_ns = __atomic_load_n(&s->there_arc_ns, __ATOMIC_RELAXED);
 	const struct way one = { .nr_unseen = 1 };
 
 	pthread_mutex_lock(&s->lock);
 	*o = (struct device_outlook){
 		.quiesce_ns = way_ns(&s->quiesce, here_ns),
 		.stop_ns = way_ns(&s->stop, here_ns),
-		.log_ns = __atomic_load_n(&s->log_ns, __ATOMIC_RELAXED),
+		.log_ns = recent_ns(&s->log),
 		.leave_ns = way_ns(&one, there_ns),
 		.p2p_ns = has_p2p(s) ? way_ns(&one, there_ns) : 0,
 		.run_ns = way_ns(&one, there_ns),
@@ -341,9 +343,9 @@ void saver_look_ahead(struct saver *s, struct device_outlook *o)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void saver_heard_arcs(struct saver *s, uint64_t mean_ns)
+void saver_heard_arcs(struct saver *s, uint64_t arc_ns)
 {
-	__atomic_store_n(&s->there_arc_ns, mean_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->there_arc_ns, arc_ns, __ATOMIC_RELAXED);
 }
 
 void saver_open_window(struct saver *s, uint64_t bytes)

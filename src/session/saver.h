@@ -38,7 +38,8 @@ struct saver {
 	uint64_t nr_reads;      /* that brought something */
 	uint64_t rearm_seen_at; /* 1 + nr_reads when the device was last seen to ask anew */
 
-	pthread_mutex_t lock; /* guards the next eight */
+	pthread_mutex_t lock; /* guards the next nine */
+	struct recent log;    /* reading the device's log */
 	struct tally reads;   /* of its state */
 	struct tally loads;   /* at the destination, as it told */
 	struct way quiesce;   /* what a pause would begin with now */
@@ -55,9 +56,8 @@ struct saver {
 	uint64_t precopy_bytes, stop_copy_bytes;
 	uint64_t remaining_bytes;
 	uint64_t readable_bytes; /* of them in pre-copy */
-	uint64_t mean_arc_ns;    /* of the arcs made so far */
+	uint64_t arc_ns;         /* what an arc takes, by those made so far */
 	uint64_t there_arc_ns;   /* the same of the destination's device, as LOADABLE told */
-	uint64_t log_ns;         /* what reading the device's log took last */
 	uint32_t sizes_known;
 	uint32_t state;   /* last known, for progress */
 	uint32_t tracked; /* the device logs, or has logged, its DMA */
@@ -77,7 +77,7 @@ void saver_begin_running(struct saver *saver); /* the second step of TAKE_BACK, 
 bool saver_can_precopy(const struct saver *saver);
 /* Its part in a switchover that began now. */
 void saver_look_ahead(struct saver *saver, struct device_outlook *outlook);
-void saver_heard_arcs(struct saver *saver, uint64_t mean_ns); /* of the destination's device */
+void saver_heard_arcs(struct saver *saver, uint64_t arc_ns); /* of the destination's device */
 
 void saver_open_window(struct saver *saver, uint64_t bytes); /* what the destination offered with ACCEPT */
 

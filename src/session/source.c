@@ -25,22 +25,24 @@ static void keep_copy(void **slot, const void *from, size_t size)
 		memcpy(*slot, from, size);
 }
 
-/* A user who gave this side an arbiter relies on it: going on without would be worse than not at all. */
+/* A user who gave this side an arbiter relies on it: a destination that goes on without one is none. */
 static void agree(struct gw_source *s, uint32_t features)
 {
-	struct reason reason = {
-		.code = REASON_ARBITER,
-		.where = "arbiter",
-		.what = "this side has an arbiter, the destination has none: give both the same, or none",
-	};
-
 	if (s->hello.features & ~features & HELLO_ARBITER) {
-		core_add_blocker(&s->core, &reason);
-		err_set(&s->engine.error, -ENOTSUP, reason.where, "%s", reason.what);
+		err_set(&s->engine.error, -ENOTSUP, "arbiter", "the destination does not know of an arbiter");
 		s->engine.config.blocked = true;
 	}
 	s->hello.features &= features;
 	s->engine.config.arbiter = s->hello.features & HELLO_ARBITER;
+}
+
+/* An answer came; the quickest says how far away the peer is, for others had work to do for theirs. */
+static void answered(struct gw_source *s)
+{
+	uint64_t took_ns = now_ns() - s->asked_ns;
+
+	if (took_ns < s->round_trip_ns)
+		s->round_trip_ns = took_ns;
 }
 
 /* What a message brings that the engine does not need. */
@@ -48,10 +50,11 @@ static void keep(struct gw_source *s, const struct message *m)
 {
 	switch (m->type) {
 	case FRAME_WELCOME:
-		s->round_trip_ns = now_ns() - s->hello_ns;
+		answered(s);
 		agree(s, m->welcome.features);
 		break;
 	case FRAME_ACCEPT:
+		answered(s);
 		for (uint32_t i = 0; i < s->core.vm.nr_devices && i < m->accept.nr_devices; i++)
 			saver_open_window(&s->savers[i], m->accept.window_bytes[i]);
 		break;
@@ -116,6 +119,7 @@ static void take_note(struct gw_source *s, struct note *note)
 	case NOTE_LOST:
 		if (core_hold_lost(&s->core, note))
 			return;
+		s->lost_link = s->core.link;
 		event.type = EVENT_PEER_LOST;
 		break;
 	case NOTE_FAULT:

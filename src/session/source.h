@@ -41,6 +41,7 @@ struct gw_source {
 	pthread_mutex_t closing_lock;
 	pthread_cond_t closing_changed;
 	bool closing;                         /* atomic: no new connection is to be made */
+	uint64_t lost_link;                   /* the last connection whose control channel broke */
 	uint64_t vm_tried_link, vm_sent_link; /* the connections on which the VM's state was last tried, and sent */
 	struct message_resumed *resumed;      /* the last that came; NULL: none */
 	bool vcpus_synced;                    /* since they were paused: they cannot have written more */
@@ -49,11 +50,13 @@ struct gw_source {
 	bool throttled;                       /* the vCPUs are not at their own speed */
 	uint32_t throttle_to;
 	uint64_t last_sync_ns;
-	uint64_t measured_rate;               /* of the wire; 0: not yet */
-	bool probed;                          /* FILLER was sent to measure it: once is enough */
-	uint64_t hello_ns, round_trip_ns;     /* HELLO was sent; WELCOME came so long after. UINT64_MAX: not yet */
-	uint64_t announce_ns;                 /* the arbiter took for this side's name; about what a claim takes */
-	uint64_t vcpu_sync_ns, pause_took_ns; /* the last of each; 0: none yet */
+	uint64_t measured_rate; /* of the wire; 0: not yet */
+	bool probed;            /* FILLER was sent to measure it: once is enough */
+	uint64_t asked_ns;      /* HELLO or MANIFEST was sent */
+	uint64_t round_trip_ns; /* the quickest answer to them; UINT64_MAX: none yet */
+	uint64_t announce_ns;   /* the arbiter took for this side's name; about what a claim takes */
+	struct recent vcpu_sync;
+	uint64_t pause_took_ns; /* the last time; 0: never yet */
 	struct device_outlook outlooks[GW_MAX_DEVICES];
 	uint64_t rounds_ns, rounds_pages;   /* of all rounds with the guest running */
 	uint64_t carried_bytes, carried_ns; /* those of .sending when the round began */

@@ -130,6 +130,7 @@ void source_go_on(struct gw_source *s)
 	bool draining = pending_has(s->engine.pending, ACTION_DRAIN) && s->core.parts[ACTION_DRAIN].stage > 0;
 
 	s->channels_up = true;
+	s->probed = false; /* what was sent to measure the wire with may have been lost with it */
 	if (draining)
 		s->core.parts[ACTION_DRAIN].stage = 1;
 	if (draining || s->lanes_left)

@@ -35,7 +35,7 @@ int source_do_sync(void *ctx, struct gw_error *e)
 		if (!ret)
 			dirty_merge(&s->dirty, i, s->bitmap);
 	}
-	s->vcpu_sync_ns = clock_now_ns(&clock_monotonic) - began_ns;
+	recent_add(&s->vcpu_sync, clock_now_ns(&clock_monotonic) - began_ns);
 	return ret;
 }
 

@@ -47,7 +47,7 @@ static void sync_result(struct gw_source *s, struct sync_result *r)
 
 	*r = (struct sync_result){
 		.took_ns = now - s->core.parts[ACTION_SYNC].began_ns,
-		.vcpu_ns = s->vcpu_sync_ns,
+		.vcpu_ns = recent_ns(&s->vcpu_sync),
 		.dirty_bytes = dirty_pages(&s->dirty) * GW_PAGE_BYTES,
 		.bytes_per_s = s->measured_rate,
 		.line_ns = rate_line_ns(&s->rate),
@@ -281,6 +281,11 @@ void source_action_over(struct gw_source *s, enum action_type action)
 		round_result(s, &event.round);
 	if (event.type == EVENT_DONE && action == ACTION_QUIESCE)
 		event.nr_rearmed = initial_pending(s);
+	/* Its control channel may break before the engine hears that there is one, and would be waited for in vain. */
+	if (event.type == EVENT_DONE && action == ACTION_RECONNECT && s->lost_link == s->core.link) {
+		event.type = EVENT_FAILED;
+		err_set(&event.error, -EPIPE, "control channel", "the peer closed the connection at once");
+	}
 	if (event.type == EVENT_DONE && action == ACTION_REJOIN)
 		source_go_on(s);
 	if (event.type == EVENT_DONE && action == ACTION_UNPAUSE)

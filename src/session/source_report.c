@@ -10,6 +10,7 @@
 static void compose_manifest(struct gw_source *s, struct message *m)
 {
 	m->manifest = s->core.manifest;
+	s->asked_ns = clock_now_ns(&clock_monotonic);
 }
 
 static void compose_prepare(struct gw_source *s, struct message *m)
@@ -32,7 +33,7 @@ static void compose_prepare(struct gw_source *s, struct message *m)
 
 static void compose_hello(struct gw_source *s, struct message *m)
 {
-	s->hello_ns = clock_now_ns(&clock_monotonic);
+	s->asked_ns = clock_now_ns(&clock_monotonic);
 	s->hello.epoch = s->engine.link == LINK_UP ? 0 : s->hello.epoch + 1;
 	m->hello = s->hello;
 	m->hello.role = s->hello.epoch ? ROLE_RESUME : ROLE_CONTROL;

@@ -103,21 +103,25 @@ def case_destination_killed_after_it_ran(stage):
     source.expect_no_guest()
 
 
-def case_ready_lost(stage):
-    source, destination, _, done = lose(stage, "READY")
-    expect(done.code == ROLLED_BACK, f"exit code {done.code}: {done.err}")
-    expect_here(source, destination)
-
-
-def case_commit_lost(stage):
+def one_has_it(stage, message):
     """Both live, and ask: one of them is told that it has the guest, and the other that it has not."""
-    source, destination, place, done = lose(stage, "COMMIT")
+    source, destination, place, done = lose(stage, message)
     expect(done.code != OWNER_UNKNOWN, f"{done.err}")
     states = {vm.name: vm.wait_state("running", "failed", "moved") for vm in (source, destination)}
     running = [vm for vm in (source, destination) if states[vm.name] == "running"]
     expect(len(running) == 1, f"{states}")
     expect_here(running[0], destination if running[0] is source else source)
     expect(len(place.owners()) == 1, f"{place.owners()}")
+    named = done.report["handover"]["claimed_by"]
+    expect(named == running[0].name, f"the arbiter named the {named}, and the {running[0].name} runs")
+
+
+def case_ready_lost(stage):
+    one_has_it(stage, "READY")
+
+
+def case_commit_lost(stage):
+    one_has_it(stage, "COMMIT")
 
 
 def case_running_lost(stage):
@@ -156,6 +160,41 @@ def case_unreachable_for_good(stage):
     done = stage.run("vm", "--control", source.control, "resume", "--other-side-stopped")
     expect(done.code == 0 and "running" in done.out, f"exit code {done.code}: {done.out}{done.err}")
     expect_here(source)
+
+
+def case_an_oath_does_not_beat_an_answer(stage):
+    """The destination has claimed and runs; a user at the source swears that it does not. The arbiter knows better."""
+    source, destination, place, done = lose(stage, "RUNNING", on_cut=lambda _, place: place.goes())
+    expect(done.code == OWNER_UNKNOWN, f"exit code {done.code}: {done.err}")
+    place.comes_back()
+    refused = stage.run("vm", "--control", source.control, "resume", "--other-side-stopped")
+    expect(refused.code == 1, f"exit code {refused.code}: {refused.out}")
+    expect_sentence(refused.err, "destination has the guest", "named the destination")
+    expect_here(destination, source)
+
+
+def case_a_destination_that_cannot_say_it_gave_up(stage):
+    """The source is dead and the storage is away. What may be the last copy is not thrown away unrecorded; and when the
+    storage is back it runs."""
+    place = Place(stage)
+    source, destination = two_sides(stage, place)
+
+    def cut(proxy):
+        place.goes()
+        source.kill()
+        proxy.cut()
+
+    proxy = Proxy(destination.incoming, cut_before="COMMIT", on_cut=cut)
+    stage.closers.append(proxy.cut)
+    stage.migrate(source, proxy.uri, "--reconnect", "0", *place.words)
+    destination.wait_state("owner-unknown")
+    refused = stage.run("vm", "--control", destination.control, "discard", "--other-side-stopped")
+    expect(refused.code == 1, f"exit code {refused.code}: {refused.out}")
+    expect_sentence(refused.err, "held on")
+    expect(destination.state == "owner-unknown", f"the destination is {destination.state}")
+    done = stage.run("vm", "--control", destination.control, "resume", "--other-side-stopped")
+    expect(done.code == 0, f"exit code {done.code}: {done.err}")
+    expect_here(destination)
 
 
 def refused(stage, source, destination, *words):

@@ -30,6 +30,7 @@
 #define DEVICE_BYTES 64
 #define BODY_BYTES   (64 + RAM_PAGES * GW_PAGE_BYTES)
 #define ANSWER_MS    20
+#define VANISHES     0xe0 /* first bytes from here on: a source that got READY is not heard of again */
 #define YIELDS       100
 
 /* The device and the VM, as simple as they can be. */
@@ -49,7 +50,7 @@ struct peer {
 	int fds[NR_CHANNELS];
 	uint64_t seq[NR_CHANNELS];
 	uint32_t epoch;
-	int may_have_committed;
+	int may_have_committed, ready;
 	uint64_t frames, pages, buffers, bytes; /* sent */
 	XXH3_state_t *digest;
 	uint8_t body[BODY_BYTES];
@@ -240,6 +241,7 @@ static void await(struct peer *p, uint16_t type)
 		fuzz_check(!frame_header_decode(buf, &header) && header.body_bytes <= sizeof(buf));
 		if (header.body_bytes && recv(fd.fd, buf, header.body_bytes, MSG_WAITALL) <= 0)
 			return;
+		p->ready |= header.type == FRAME_READY;
 	}
 }
 
@@ -410,34 +412,51 @@ static void step_greet(struct peer *p)
 	greet(p, channel);
 }
 
-/* All channels break; it comes back, in a new epoch or, rarely, in an old one. */
-static void step_resume(struct peer *p)
+/* All channels break; it comes back. */
+static void come_back(struct peer *p, uint32_t epoch)
 {
 	let_read(p);
 	for (unsigned i = 0; i < NR_CHANNELS; i++) {
 		close_channel(p, i);
 		p->seq[i] = 0;
 	}
-	p->epoch += next(p) % 8 != 7;
+	p->epoch = epoch;
 	greet(p, 0);
 	await(p, FRAME_RESUMED);
+}
+
+/* In a new epoch or, rarely, in an old one. */
+static void step_resume(struct peer *p)
+{
+	come_back(p, p->epoch + (next(p) % 8 != 7));
 	p->frames = p->pages = 0; /* counted from RESUMED on */
 	for (unsigned i = 1; i < NR_CHANNELS; i++)
 		greet(p, i);
 }
 
+/* A destination that is ready waits seconds for a source that is gone: time in which other inputs could run. */
+static void call_off(struct peer *p)
+{
+	come_back(p, p->epoch + 1);
+	send_frame(p, 0, FRAME_CANCEL, 0, 0, 0);
+}
+
 static void talk(struct peer *p)
 {
+	uint8_t first = next(p);
+
 	static void (*const steps[])(struct peer *) = { step_control, step_any,   step_raw,   step_ram,
 							step_device,  step_end,   step_ram,   step_device,
 							step_commit,  step_greet, step_resume };
 
-	if (next(p) % 8)
+	if (first % 8)
 		begin(p);
 	else
 		open_channel(p, 0);
 	for (int i = 0; i < 32 && p->left; i++)
 		steps[next(p) % ARRAY_SIZE(steps)](p);
+	if (p->ready && first < VANISHES)
+		call_off(p);
 	let_read(p);
 }
 

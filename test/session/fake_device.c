@@ -41,6 +41,28 @@ static int saving(uint32_t state)
 	return state == GW_STATE_STOP_COPY || state == GW_STATE_PRE_COPY || state == GW_STATE_PRE_COPY_P2P;
 }
 
+/* The last size_bytes written are the state; it lies in a ring until here. */
+static int unroll(struct fake_device *f)
+{
+	uint64_t begin = f->nr_written % f->size_bytes;
+	uint8_t *whole = malloc(f->size_bytes);
+
+	if (!whole)
+		return 0;
+	memcpy(whole, f->bytes + begin, f->size_bytes - begin);
+	memcpy(whole + f->size_bytes - begin, f->bytes, begin);
+	free(f->bytes);
+	f->bytes = whole;
+	return 1;
+}
+
+static int is_whole(struct fake_device *f)
+{
+	if (f->endless)
+		return f->nr_written >= f->size_bytes && unroll(f);
+	return f->at == f->size_bytes;
+}
+
 static int state_set(void *ctx, uint32_t state, struct gw_error *e)
 {
 	struct fake_device *f = ctx;
@@ -53,8 +75,10 @@ static int state_set(void *ctx, uint32_t state, struct gw_error *e)
 		f->at = 0;
 	if (state == GW_STATE_RESUMING)
 		f->at = 0;
-	if (f->state == GW_STATE_RESUMING && state != GW_STATE_RESUMING && f->at != f->size_bytes)
-		ret = -EINVAL; /* not whole */
+	if (state == GW_STATE_RESUMING)
+		f->nr_written = 0;
+	if (f->state == GW_STATE_RESUMING && state != GW_STATE_RESUMING && !is_whole(f))
+		ret = -EINVAL;
 	if (state == GW_STATE_STOP_COPY && f->dirty && f->at >= f->size_bytes)
 		f->at = f->size_bytes;
 	if (!ret)
@@ -92,13 +116,28 @@ static ssize_t data_read(void *ctx, void *buf, size_t size, struct gw_error *e)
 		return -EIO;
 	if (!saving(f->state))
 		f->misused = 1;
-	if (f->at >= end)
-		return f->state == GW_STATE_STOP_COPY ? 0 : -ENOMSG;
+	if (f->endless && f->state != GW_STATE_STOP_COPY) {
+		memset(buf, 0xee, size);
+		return (ssize_t)size;
+	}
+	if (f->at >= end || (f->rearmed && f->state == GW_STATE_PRE_COPY_P2P))
+		return f->state == GW_STATE_STOP_COPY ? 0 : -ENOMSG; /* what it re-armed for, it makes while it runs */
 	if (n > end - f->at)
 		n = end - f->at;
 	memcpy(buf, f->bytes + f->at, n);
 	f->at += n;
 	f->rearmed = 0;
+	return (ssize_t)n;
+}
+
+static ssize_t write_ring(struct fake_device *f, const void *buf, size_t n)
+{
+	uint64_t at = f->nr_written % f->size_bytes;
+
+	if (n > f->size_bytes - at)
+		n = f->size_bytes - at;
+	memcpy(f->bytes + at, buf, n);
+	f->nr_written += n;
 	return (ssize_t)n;
 }
 
@@ -111,6 +150,8 @@ static ssize_t data_write(void *ctx, const void *buf, size_t size, struct gw_err
 		return -EIO;
 	if (f->state != GW_STATE_RESUMING)
 		f->misused = 1;
+	if (f->endless)
+		return write_ring(f, buf, n);
 	if (n > f->size_bytes - f->at)
 		return -EINVAL;
 	memcpy(f->bytes + f->at, buf, n);
@@ -130,6 +171,10 @@ static int precopy_info(void *ctx, struct gw_precopy_info *info, struct gw_error
 		(*left)--;
 		f->rearmed = 1;
 		f->precopy_end += 1000;
+	}
+	if (f->endless) {
+		*info = (struct gw_precopy_info){ .dirty_bytes = 1024 };
+		return 0;
 	}
 	*info = (struct gw_precopy_info){
 		.initial_bytes = f->precopy_end - f->at,

@@ -21,6 +21,8 @@ struct fake_device {
 	uint64_t precopy_end;         /* where pre-copy ends, and stop-copy goes on */
 	int rearm_running, rearm_p2p; /* so many times it asks, in PRE_COPY or PRE_COPY_P2P, for new initial bytes */
 	int rearmed;                  /* it asks, until the next read */
+	int endless;                  /* pre-copy always has more, all of it void: the state is what comes last */
+	uint64_t nr_written;          /* endless: in this session */
 	int *countdown;               /* shared: the call that brings it to 0 fails; NULL: none does */
 	int failed;                   /* a call has failed on purpose */
 	int misused;                  /* a call came that the text forbids */

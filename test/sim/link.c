@@ -177,14 +177,15 @@ static bool stays_true(const struct entry *entry)
 
 void link_cut_late(struct world *world)
 {
+	uint64_t later_ns = rng_between(&world->rng, 0, LATE_MAX_NS); /* in order all the same */
+
 	for (unsigned i = 0; i < world->nr_entries; i++) {
 		struct entry *entry = &world->entries[i];
 
 		if (!stays_true(entry))
 			continue;
 		entry->conn = ANY_CONN;
-		entry->kind = ENTRY_MESSAGE;
-		entry->at_ns = world->now_ns + rng_between(&world->rng, 0, LATE_MAX_NS);
+		entry->at_ns += later_ns;
 	}
 	lose(world, DESTINATION, ENTRY_START);
 	tell(world, SOURCE, world->now_ns);

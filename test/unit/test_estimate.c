@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#define MS        NS_PER_MS
-#define RATE      (1000 * MIB) /* about a MiB a ms */
+#define MS   NS_PER_MS
+#define RATE (1000 * MIB) /* about a MiB a ms */
 
 /* A guest that stands still at once, devices that stop in 5 + 10 ms there and 3 + 4 + 5 ms here, nothing to move. */
 static struct device_outlook device;
@@ -88,7 +88,7 @@ static void ram_travels_under_the_transitions(void **state)
 	sync.dirty_bytes = 100 * MIB;
 	assert_int_equal(make().parts.transfer_ns, 85 * MS);
 	assert_int_equal(make().total_ns, 111 * MS); /* the device is out of RESUMING by then */
-	sync.vcpu_ns = 4 * MS; /* their log is read first */
+	sync.vcpu_ns = 4 * MS;                       /* their log is read first */
 	assert_int_equal(make().parts.transfer_ns, 89 * MS);
 	sync.pause_ns = 7 * MS; /* all of it is later then */
 	assert_int_equal(make().parts.pause_ns, 7 * MS);
@@ -186,11 +186,11 @@ static void untracked_ram_counts_whole(void **state)
 static void counts_messages_and_the_claim(void **state)
 {
 	sync.round_trip_ns = 2 * MS;
-	assert_int_equal(make().total_ns, 32 * MS);
+	assert_int_equal(make().total_ns, 33 * MS);
 	assert_int_equal(make().parts.commit_ns, 2 * MS);
 	sync.claim_ns = 20 * MS;
 	assert_int_equal(make().parts.resume_ns, 29 * MS);
-	assert_int_equal(make().total_ns, 52 * MS);
+	assert_int_equal(make().total_ns, 53 * MS);
 }
 
 /* Under a bandwidth limit the line may still owe for what went before, or have saved up for a burst. */

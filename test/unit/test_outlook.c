@@ -48,6 +48,36 @@ static void an_unseen_arc_takes_the_mean_if_there_is_one(void **state)
 	assert_int_equal(way_ns(&way, 0), 0);
 }
 
+/* One arc that a busy host held up does not make all of them slow. */
+static void a_typical_arc_is_the_median(void **state)
+{
+	struct arc_log log = { .nr = 0 };
+
+	assert_int_equal(typical_arc_ns(&log), 0);
+	log.arcs[log.nr++].ns = 20;
+	assert_int_equal(typical_arc_ns(&log), 20);
+	log.arcs[log.nr++].ns = 10;
+	assert_int_equal(typical_arc_ns(&log), 10);
+	log.arcs[log.nr++].ns = 900;
+	assert_int_equal(typical_arc_ns(&log), 20);
+	log.arcs[log.nr++].ns = 20;
+	log.arcs[log.nr++].ns = 20;
+	assert_int_equal(typical_arc_ns(&log), 20);
+}
+
+static void of_two_times_the_quicker_counts(void **state)
+{
+	struct recent recent = { 0 };
+
+	assert_int_equal(recent_ns(&recent), 0);
+	recent_add(&recent, 50);
+	assert_int_equal(recent_ns(&recent), 50);
+	recent_add(&recent, 90);
+	assert_int_equal(recent_ns(&recent), 50);
+	recent_add(&recent, 80); /* it is slower by now */
+	assert_int_equal(recent_ns(&recent), 80);
+}
+
 /* A first read of a few bytes takes a millisecond: that a device with 64 MiB takes hours does not follow. */
 static void a_rate_of_little_says_nothing_of_much(void **state)
 {
@@ -81,6 +111,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_arc_seen_is_better_than_the_mean),
 		cmocka_unit_test(an_unseen_arc_takes_the_mean_if_there_is_one),
+		cmocka_unit_test(a_typical_arc_is_the_median),
+		cmocka_unit_test(of_two_times_the_quicker_counts),
 		cmocka_unit_test(a_rate_of_little_says_nothing_of_much),
 		cmocka_unit_test(what_was_measured_lately_counts_most),
 	};
