@@ -234,6 +234,45 @@ static void test_p2p_is_waived(void **state)
 	close_pair(p);
 }
 
+static void give_second_device(struct fake_vm *vm, uint32_t flags, unsigned seed)
+{
+	struct fake_device *device = &vm->devices[1];
+
+	fake_device_close(device);
+	assert_int_equal(fake_device_open(device, "dev1", flags, DEVICE_BYTES, seed), 0);
+	vm->list[1] = device->dev;
+}
+
+/* PRE_COPY without P2P, P2P without PRE_COPY, neither and both, beside each other in one VM. */
+static void test_mixed_devices(void **state)
+{
+	static const uint32_t more[] = { 0, GW_MIGRATION_P2P, GW_MIGRATION_PRE_COPY,
+					 GW_MIGRATION_P2P | GW_MIGRATION_PRE_COPY };
+
+	(void)state;
+	for (unsigned i = 0; i < 16; i++) {
+		struct pair *p = open_pair(GW_MIGRATION_STOP_COPY | more[i / 4]);
+		bool all_p2p = more[i / 4] & more[i % 4] & GW_MIGRATION_P2P;
+		const struct gw_report *r;
+
+		give_second_device(&p->a, GW_MIGRATION_STOP_COPY | more[i % 4], 2);
+		give_second_device(&p->b, GW_MIGRATION_STOP_COPY | more[i % 4], 98);
+		listen_for(p);
+		r = migrate(p);
+		if (!all_p2p) {
+			assert_true(blocked_by(r, "no-p2p"));
+			check_stayed(p, r);
+			p->here.flags |= GW_ALLOW_NO_P2P;
+			r = migrate(p);
+		}
+		check_moved(p, r);
+		assert_int_equal(r->handover.allowed_no_p2p, !all_p2p);
+		assert_int_equal(r->devices[0].precopy_bytes > 0, !!(more[i / 4] & GW_MIGRATION_PRE_COPY));
+		assert_int_equal(r->devices[1].precopy_bytes > 0, !!(more[i % 4] & GW_MIGRATION_PRE_COPY));
+		close_pair(p);
+	}
+}
+
 static void test_an_arbiter(void **state)
 {
 	struct pair *p = open_pair(ALL_FLAGS);
@@ -341,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_rehearsal),
 		cmocka_unit_test(test_all_blockers_at_once),
 		cmocka_unit_test(test_p2p_is_waived),
+		cmocka_unit_test(test_mixed_devices),
 		cmocka_unit_test(test_an_arbiter),
 		cmocka_unit_test(test_an_arbiter_on_one_side),
 		cmocka_unit_test(test_throttled),
