@@ -23,8 +23,12 @@ struct cpu_config {
 	enum ref_vm_fill fill;
 	struct integrity *integrity;
 
-	/* Called on each vCPU while it executes, every so often: interrupts are looked at, drivers run. */
-	void (*tick)(void *ctx, uint32_t cpu, uint64_t now_ns);
+	/*
+	 * Called on each vCPU while it executes, every so often: interrupts are looked at, drivers run. turn counts
+	 * 0 .. nr_turns - 1, over and over: one that asks for a pause waits for one turn, not for all.
+	 */
+	void (*tick)(void *ctx, uint32_t cpu, uint32_t turn, uint64_t now_ns);
+	uint32_t nr_turns; /* 0: as 1 */
 	void *tick_ctx;
 };
 

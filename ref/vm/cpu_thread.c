@@ -31,6 +31,7 @@ struct vcpu {
 	pthread_cond_t ordered;
 	_Atomic int order;     /* enum vcpu_order; written without the lock, waited for with it */
 	uint64_t next_tick_ns; /* these under the lock */
+	uint32_t turn;
 	struct pace pace;
 	struct work work;
 };
@@ -53,6 +54,17 @@ static enum vcpu_order await_order(struct vcpu *v)
 	return v->order;
 }
 
+/* Lock held. */
+static void tick(struct vcpu *v, uint64_t now_ns)
+{
+	const struct cpu_config *config = &v->all->config;
+	uint32_t nr_turns = config->nr_turns ? config->nr_turns : 1;
+
+	config->tick(config->tick_ctx, v->index, v->turn, now_ns);
+	v->turn = (v->turn + 1) % nr_turns;
+	v->next_tick_ns = now_ns + TICK_NS / nr_turns;
+}
+
 /* Lock held. One page, or a wait until there is something to do, or to be done again. */
 static void execute(struct vcpu *v)
 {
@@ -66,8 +78,7 @@ static void execute(struct vcpu *v)
 	}
 	due_ns = pace_due_ns(&v->pace, now_ns);
 	if (now_ns >= v->next_tick_ns) {
-		v->all->config.tick(v->all->config.tick_ctx, v->index, now_ns);
-		v->next_tick_ns = now_ns + TICK_NS;
+		tick(v, now_ns);
 	}
 	if (now_ns >= due_ns)
 		pace_spend(&v->pace, work_step(&v->work));

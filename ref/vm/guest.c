@@ -12,13 +12,13 @@
 #define STATE_VERSION 3           /* 2: the vCPUs' state has fill; 3: peers */
 
 /* On the vCPU: its own devices only, so a driver is never called by two. */
-static void tick(void *ctx, uint32_t cpu, uint64_t now_ns)
+static void tick(void *ctx, uint32_t cpu, uint32_t turn, uint64_t now_ns)
 {
 	struct guest *guest = ctx;
+	uint32_t i = cpu + turn * guest->nr_vcpus;
 
-	for (uint32_t i = cpu; i < guest->nr_devices; i += guest->nr_vcpus)
-		if (guest->devices[i].driver)
-			guest->devices[i].driver->tick(guest->devices[i].driver_ctx, now_ns);
+	if (i < guest->nr_devices && guest->devices[i].driver)
+		guest->devices[i].driver->tick(guest->devices[i].driver_ctx, now_ns);
 }
 
 static int open_driver(struct guest *guest, const struct guest_config *config, uint32_t index, struct gw_error *e)
@@ -54,6 +54,7 @@ static int open_cpus(struct guest *guest, const struct guest_config *config, str
 		.fill = config->fill,
 		.integrity = &guest->integrity,
 		.tick = tick,
+		.nr_turns = (config->nr_devices + config->nr_vcpus - 1) / config->nr_vcpus,
 		.tick_ctx = guest,
 	};
 

@@ -99,6 +99,11 @@ static void take_slower(uint64_t *slowest_ns, uint64_t ns, bool *unknown)
 		*slowest_ns = max_u64(*slowest_ns, ns);
 }
 
+static uint64_t handoffs_ns(const struct sync_result *sync, uint64_t nr)
+{
+	return scale(sync->handoff_ns, nr, 1);
+}
+
 static struct devices devices_of(const struct sync_result *sync)
 {
 	struct devices all = { 0 };
@@ -119,6 +124,8 @@ static struct devices devices_of(const struct sync_result *sync)
 		all.size_unknown |= device->bytes == UNKNOWN;
 	}
 	all.stopped_ns = add(quiesce_ns, stop_ns);
+	if (sync->nr_devices)
+		all.stopped_ns = add(all.stopped_ns, handoffs_ns(sync, 2)); /* a barrier each */
 	return all;
 }
 
@@ -172,7 +179,7 @@ static struct course play(const struct sync_result *sync, const struct devices *
 	uint64_t still_running_ns = add(sync->took_ns, sync->pause_ns);
 	uint64_t dirty_bytes = add(sync->dirty_bytes, scale(sync->dirty_bytes_per_s, still_running_ns, NS_PER_S));
 	struct line line = line_of(sync);
-	struct course c = { .paused_ns = sync->pause_ns };
+	struct course c = { .paused_ns = add(sync->pause_ns, handoffs_ns(sync, 1)) };
 	uint64_t sent_ns = send(&line, 0, all->early_bytes);
 
 	c.stopped_ns = add(max_u64(c.paused_ns, all->ahead_ns), all->stopped_ns);
@@ -187,7 +194,7 @@ static struct course play(const struct sync_result *sync, const struct devices *
 
 static uint64_t resume_ns(const struct sync_result *sync, const struct devices *all)
 {
-	return add(sync->claim_ns, add(all->p2p_ns, all->run_ns));
+	return add(add(sync->claim_ns, handoffs_ns(sync, sync->nr_devices ? 3 : 1)), add(all->p2p_ns, all->run_ns));
 }
 
 /*
@@ -195,7 +202,7 @@ static uint64_t resume_ns(const struct sync_result *sync, const struct devices *
  */
 static uint64_t total_ns(const struct sync_result *sync, const struct devices *all, const struct course *c)
 {
-	uint64_t messages_ns = scale(known(sync->round_trip_ns), 3, 1);
+	uint64_t messages_ns = add(scale(known(sync->round_trip_ns), 3, 1), handoffs_ns(sync, 4));
 
 	return add(c->loaded_ns, add(messages_ns, resume_ns(sync, all)));
 }
@@ -209,11 +216,11 @@ static uint64_t floor_ns(const struct sync_result *sync, const struct devices *a
 
 	rest.dirty_bytes = rest.dirty_bytes_per_s = 0;
 	rest.untracked_bytes = sync->bytes_per_s ? sync->untracked_bytes : 0;
-	rest.nr_devices = 0;
+	rest.nr_devices = 0; /* their way stays in *all */
 	empty.bytes = empty.early_bytes = empty.ahead_ns = 0;
 	c = play(&rest, &empty);
 	c.loaded_ns = max_u64(c.loaded_ns, add(c.stopped_ns, all->leave_ns));
-	return total_ns(&rest, all, &c);
+	return total_ns(sync, all, &c);
 }
 
 static uint64_t between(uint64_t from_ns, uint64_t to_ns)
@@ -226,13 +233,15 @@ static struct gw_downtime parts_of(const struct sync_result *sync, const struct 
 {
 	uint64_t transfer_ns = add(between(c->stopped_ns, c->drained_ns), between(c->synced_ns, c->arrived_ns));
 	struct gw_downtime parts = {
-		.pause_ns = sync->pause_ns,
+		.pause_ns = c->paused_ns,
 		.quiesce_ns = all->here_unknown ? UNKNOWN : between(c->paused_ns, c->stopped_ns),
 		.sync_ns = all->log_ns,
-		.transfer_ns = all->size_unknown ? UNKNOWN : add(transfer_ns, sync->round_trip_ns),
-		.load_ns =
-			all->leave_unknown ? UNKNOWN : add(between(c->arrived_ns, c->loaded_ns), sync->round_trip_ns),
-		.commit_ns = sync->round_trip_ns,
+		.transfer_ns =
+			all->size_unknown ? UNKNOWN : add(transfer_ns, add(sync->round_trip_ns, handoffs_ns(sync, 2))),
+		.load_ns = all->leave_unknown ? UNKNOWN
+					      : add(between(c->arrived_ns, c->loaded_ns),
+						    add(sync->round_trip_ns, handoffs_ns(sync, 1))),
+		.commit_ns = add(sync->round_trip_ns, handoffs_ns(sync, 1)),
 		.resume_ns = all->there_unknown ? UNKNOWN : resume_ns(sync, all),
 	};
 

@@ -108,6 +108,7 @@ struct sync_result {
 	uint64_t burst_ns;          /* and how long an idle line saves up for; 0: no limit */
 	uint64_t round_trip_ns;     /* a message and its answer; UINT64_MAX: not known */
 	uint64_t claim_ns;          /* asking the arbiter; 0: there is none */
+	uint64_t handoff_ns;        /* a job handed to a thread here, and the word that it is over; 0: not known */
 	uint64_t pause_ns;          /* the vCPUs, when they were stopped last; 0: never yet */
 	uint32_t initial_pending;   /* devices whose initial bytes are not yet acknowledged as loaded */
 	uint32_t nr_devices;

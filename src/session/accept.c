@@ -17,7 +17,7 @@
 
 #define HELLO_TIMEOUT_NS (3 * NS_PER_S)
 #define HELLO_BODY_BYTES 256u
-#define MAX_NEWCOMERS    32u               /* when one more comes, the one who has said nothing for longest goes */
+#define MAX_NEWCOMERS    32u               /* when one more comes, the oldest goes */
 #define NO_FD_NS         (100 * NS_PER_MS) /* no connection can be taken: not asked for again before that */
 
 /* A connection whose HELLO is not whole yet. */

@@ -93,4 +93,11 @@ bool saver_is_drained(struct saver *saver);
 bool saver_initial_pending(struct saver *saver);
 struct device_total saver_total(const struct saver *saver); /* after its last buffer was read */
 
+/* Between saver.c and saver_stream.c, on the worker. The worker's idle function: what waits, then one buffer. */
+uint64_t saver_stream(void *saver);
+int saver_look_at_precopy(struct saver *saver, struct gw_precopy_info *info);
+void saver_update_remaining(struct saver *saver);
+
+#define PRECOPY_AHEAD_BYTES LIMIT_DEVICE_BUFFER_BYTES /* read but not sent, beside the buffer that is being sent */
+
 #endif

@@ -56,6 +56,7 @@ struct gw_source {
 	uint64_t round_trip_ns; /* the quickest answer to them; UINT64_MAX: none yet */
 	uint64_t announce_ns;   /* the arbiter took for this side's name; about what a claim takes */
 	struct recent vcpu_sync;
+	struct recent pickup;   /* how long a job waited for the VM's worker to take it */
 	uint64_t pause_took_ns; /* the last time; 0: never yet */
 	struct device_outlook outlooks[GW_MAX_DEVICES];
 	uint64_t rounds_ns, rounds_pages;   /* of all rounds with the guest running */

@@ -36,6 +36,7 @@ int source_do_sync(void *ctx, struct gw_error *e)
 			dirty_merge(&s->dirty, i, s->bitmap);
 	}
 	recent_add(&s->vcpu_sync, clock_now_ns(&clock_monotonic) - began_ns);
+	recent_add(&s->pickup, began_ns - s->core.parts[ACTION_SYNC].began_ns);
 	return ret;
 }
 

@@ -55,6 +55,7 @@ static void sync_result(struct gw_source *s, struct sync_result *r)
 		.round_trip_ns = s->round_trip_ns,
 		.claim_ns = s->engine.config.arbiter ? s->announce_ns : 0,
 		.pause_ns = s->pause_took_ns,
+		.handoff_ns = 2 * recent_ns(&s->pickup), /* there and back */
 	};
 	if (s->engine.round && interval)
 		r->dirty_bytes_per_s = (uint64_t)((double)r->dirty_bytes * NS_PER_S / (double)interval);

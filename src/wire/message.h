@@ -53,7 +53,7 @@ struct message_accept {
 /* Every device is in RESUMING, memory is there: from now on the source may pause the guest. */
 struct message_loadable {
 	uint32_t nr_devices;
-	uint64_t arc_ns[GW_MAX_DEVICES]; /* the mean of the device's arcs seen here so far, for the estimate */
+	uint64_t arc_ns[GW_MAX_DEVICES]; /* what an arc of the device takes here, for the estimate; 0: none was seen */
 };
 
 /* Room again: the source may have a window's worth of buffers on the way that are not acknowledged by .loaded. */

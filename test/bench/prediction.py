@@ -13,7 +13,7 @@ from processes import MIGRATE_S, Failed
 
 SEED = 20
 MIB = 1 << 20
-LATENCIES_MS = (0, 0, 1, 2, 5, 10, 20, 40)  # of every transition; five of them are in a downtime
+LATENCIES_MS = (0, 1, 2, 5, 10, 20, 40, 80)  # of every transition; five of them are in a downtime
 LIMITS_MS = (100, 200, 300, 500, 1000)
 BANDWIDTHS = (None, None, 50, 100, 200, 400)  # MiB/s
 STATES = (1, 2, 4, 8, 16, 32)  # MiB

@@ -43,16 +43,26 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+static void say(const char *text, size_t nr_bytes)
+{
+	if (write(STDOUT_FILENO, text, nr_bytes) < 0)
+		return; /* nobody is there to be told */
+}
+
 /* No stdio: it may be called anywhere. */
 static void say_where(void)
 {
-	char text[] = "# died in mutant FUZZ_SEED=00000000000000000000\n";
-	uint64_t n = mutant_at;
+	static const char text[] = "\n# died in mutant FUZZ_SEED=";
+	char digits[21];
+	size_t at = sizeof(digits) - 1;
 
-	for (size_t i = sizeof(text) - 3; n; i--, n /= 10)
-		text[i] = (char)('0' + n % 10);
-	if (mutant_at && write(STDOUT_FILENO, text, sizeof(text) - 1) < 0)
+	if (!mutant_at)
 		return;
+	digits[at] = '\n';
+	for (uint64_t n = mutant_at; n; n /= 10)
+		digits[--at] = (char)('0' + n % 10);
+	say(text, sizeof(text) - 1);
+	say(digits + at, sizeof(digits) - at);
 }
 
 static void die(int signal)

@@ -25,6 +25,8 @@
 #define FLAGS        (GW_MIGRATION_STOP_COPY | GW_MIGRATION_P2P)
 #define RAM_BYTES    (FAKE_BLOCKS * FAKE_PAGES * GW_PAGE_BYTES)
 #define AHEAD_BYTES  (FAKE_DEVICES * 8 * LIMIT_DEVICE_BUFFER_BYTES) /* what a source keeps of its devices' state */
+#define NR_STATES    2 /* that a destination sends, which has none to send */
+#define STATES_BYTES (NR_STATES * LIMIT_VM_STATE_BYTES)
 #define SMALL_THINGS (12 * MIB)
 #define WAIT_MS      30000
 
@@ -104,7 +106,8 @@ static void check_guest(struct liar *l, const char *why)
 		assert_int_equal(l->vm.devices[i].misused, 0);
 	}
 	if (l->resident_bytes != UINT64_MAX)
-		assert_true(process_size_peak_bytes() <= l->resident_bytes + RAM_BYTES + AHEAD_BYTES + SMALL_THINGS);
+		assert_true(process_size_peak_bytes() <=
+			    l->resident_bytes + RAM_BYTES + AHEAD_BYTES + STATES_BYTES + SMALL_THINGS);
 }
 
 static void hear(struct liar *l, uint16_t type)
@@ -223,9 +226,10 @@ static void sends_state_of_its_own(struct liar *l)
 	struct message m = { .type = FRAME_VM_STATE, .vm_state = { bytes, LIMIT_VM_STATE_BYTES - 4 } };
 
 	load(l);
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < NR_STATES; i++)
 		say(l, &m);
 	free(bytes);
+	assert_true(raw_peer_ended(&l->control));
 }
 
 static void is_resumed_unasked(struct liar *l)
@@ -312,8 +316,8 @@ static const struct lie {
 	{ "floods", floods, "" },
 	{ "sends state of its own", sends_state_of_its_own, "VM_STATE" },
 	{ "is RESUMED unasked", is_resumed_unasked, "RESUMED" },
-	{ "has frames never sent", has_frames_never_sent, "did not come back" },
-	{ "has buffers never sent", has_buffers_never_sent, "did not come back" },
+	{ "has frames never sent", has_frames_never_sent, "" },
+	{ "has buffers never sent", has_buffers_never_sent, "" },
 	{ "says it was committed", says_it_was_committed, "" },
 	{ "speaks another language", speaks_another_language, "does not speak godwit's protocol" },
 	{ "says nothing", says_nothing, "" },

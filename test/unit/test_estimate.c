@@ -193,6 +193,16 @@ static void counts_messages_and_the_claim(void **state)
 	assert_int_equal(make().total_ns, 53 * MS);
 }
 
+static void counts_handing_over_between_threads(void **state)
+{
+	sync.handoff_ns = MS;
+	assert_int_equal(make().parts.pause_ns, MS);
+	assert_int_equal(make().parts.quiesce_ns, 17 * MS);
+	assert_int_equal(make().total_ns, (27 + 10) * MS);
+	sync.nr_devices = 0;
+	assert_int_equal(make().total_ns, 6 * MS);
+}
+
 /* Under a bandwidth limit the line may still owe for what went before, or have saved up for a burst. */
 static void a_limited_line_has_a_past(void **state)
 {
@@ -281,6 +291,7 @@ int main(void)
 		cmocka_unit_test_setup(state_on_its_way_goes_on, set_up),
 		cmocka_unit_test_setup(untracked_ram_counts_whole, set_up),
 		cmocka_unit_test_setup(counts_messages_and_the_claim, set_up),
+		cmocka_unit_test_setup(counts_handing_over_between_threads, set_up),
 		cmocka_unit_test_setup(a_limited_line_has_a_past, set_up),
 		cmocka_unit_test_setup(unknown_is_unknown, set_up),
 		cmocka_unit_test_setup(nothing_takes_no_time_at_any_rate, set_up),

@@ -100,6 +100,21 @@ static void takers_share_and_close_wakes_them(void **state)
 	rate_fini(&rate);
 }
 
+static void tells_when_the_line_is_free(void **state)
+{
+	struct rate rate;
+
+	rate_init(&rate, 0);
+	assert_int_equal(rate_take(&rate, 100000), 0);
+	assert_int_equal(rate_line_ns(&rate), 0);
+	rate_fini(&rate);
+	rate_init(&rate, 1000);
+	assert_true(rate_line_ns(&rate) <= -(int64_t)RATE_BURST_NS); /* nothing was taken yet */
+	assert_int_equal(rate_take(&rate, 100000), 0);               /* 100 s of it, at once */
+	assert_in_range(rate_line_ns(&rate), 50 * NS_PER_S, 100 * NS_PER_S);
+	rate_fini(&rate);
+}
+
 static void a_waiting_taker_is_woken(void **state)
 {
 	struct taker taker;
@@ -121,7 +136,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_limit_does_not_wait),       cmocka_unit_test(pieces_take_their_time),
 		cmocka_unit_test(a_large_piece_goes_into_debt), cmocka_unit_test(takers_share_and_close_wakes_them),
-		cmocka_unit_test(a_waiting_taker_is_woken),
+		cmocka_unit_test(a_waiting_taker_is_woken),     cmocka_unit_test(tells_when_the_line_is_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,6 +172,33 @@ static void test_acknowledged_early(void **state)
 	tail_fini(&tail);
 }
 
+static void test_counts_what_is_unsent_and_unloaded(void **state)
+{
+	uint64_t unsent, unloaded;
+	struct parcel *parcel;
+	struct tail tail;
+
+	(void)state;
+	open_tail(&tail);
+	tail_count(&tail, &unsent, &unloaded);
+	assert_int_equal(unsent + unloaded, 0);
+	append(&tail, 100);
+	append(&tail, 20);
+	append(&tail, 3);
+	parcel = tail_lend(&tail);
+	tail_take_back(&tail, parcel, true);
+	parcel = tail_lend(&tail); /* with a channel: not sent yet */
+	tail_count(&tail, &unsent, &unloaded);
+	assert_int_equal(unsent, 23);
+	assert_int_equal(unloaded, 123);
+	tail_take_back(&tail, parcel, true);
+	assert_int_equal(tail_acknowledge(&tail, 1), 0);
+	tail_count(&tail, &unsent, &unloaded);
+	assert_int_equal(unsent, 3);
+	assert_int_equal(unloaded, 23);
+	tail_fini(&tail);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_what_did_not_arrive_is_sent_again),
 		cmocka_unit_test(test_a_peer_that_contradicts_itself),
 		cmocka_unit_test(test_acknowledged_early),
+		cmocka_unit_test(test_counts_what_is_unsent_and_unloaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
