@@ -15,6 +15,7 @@ void control_init(struct control *control)
 	channel_init(&control->channel, "control channel");
 	pthread_mutex_init(&control->send_lock, NULL);
 	sem_init(&control->room, 0, MAILBOX_MESSAGES);
+	sem_init(&control->large_room, 0, 1);
 }
 
 void control_reset(struct control *control, uint64_t link)
@@ -27,6 +28,7 @@ void control_reset(struct control *control, uint64_t link)
 
 void control_fini(struct control *control)
 {
+	sem_destroy(&control->large_room);
 	sem_destroy(&control->room);
 	pthread_mutex_destroy(&control->send_lock);
 }
@@ -114,18 +116,25 @@ int control_receive(struct control *control, struct message **message, struct gw
 	return err_set(e, ret, "peer", "sent a %s message that cannot be decoded", message_name(header.type));
 }
 
+static void wait_for_room(sem_t *room)
+{
+	while (sem_wait(room))
+		;
+}
+
 static void post_message(struct control *control, struct message *message)
 {
+	sem_t *room = message->type == FRAME_VM_STATE ? &control->large_room : &control->room;
 	struct note *note = calloc(1, sizeof(*note));
 
-	if (!note) {
-		sem_post(&control->room);
+	wait_for_room(room);
+	if (!note || __atomic_load_n(&control->stopping, __ATOMIC_ACQUIRE)) {
+		sem_post(room);
+		free(note);
 		free(message);
 		return; /* the peer waits for an answer that does not come, and gives up: nothing is lost */
 	}
-	*note = (struct note){
-		.type = NOTE_MESSAGE, .link = control->link, .message = message, .room = &control->room
-	};
+	*note = (struct note){ .type = NOTE_MESSAGE, .link = control->link, .message = message, .room = room };
 	note_post(control->mailbox, note);
 }
 
@@ -139,8 +148,6 @@ static void *receive(void *arg)
 			free(message);
 			continue;
 		}
-		while (sem_wait(&control->room))
-			;
 		post_message(control, message);
 	}
 	control->lost.type = NOTE_LOST;
@@ -169,10 +176,14 @@ void control_stop(struct control *control)
 {
 	channel_shutdown(&control->channel);
 	if (control->started) {
-		sem_post(&control->room); /* the one message it may be holding */
+		__atomic_store_n(&control->stopping, 1, __ATOMIC_RELEASE);
+		sem_post(
+			&control->room); /* the one message it may be holding, of either kind; it gives the room back */
+		sem_post(&control->large_room);
 		pthread_join(control->thread, NULL);
-		while (sem_trywait(&control->room) && errno == EINTR)
-			;
+		wait_for_room(&control->room);
+		wait_for_room(&control->large_room);
+		__atomic_store_n(&control->stopping, 0, __ATOMIC_RELEASE);
 	}
 	control->started = false;
 	pthread_mutex_lock(&control->send_lock); /* workers may be sending: they fail, but they use the fd */

@@ -19,7 +19,9 @@ struct control {
 	uint64_t seq_out, seq_in;
 	pthread_t thread;
 	bool started;
-	sem_t room; /* for messages in the mailbox: a peer that floods us waits here */
+	sem_t room;        /* for messages in the mailbox: a peer that floods us waits here */
+	sem_t large_room;  /* the same for VM_STATE, which is as large as all others together: for one */
+	uint32_t stopping; /* atomic: what waits for room is dropped */
 	struct queue *mailbox;
 	uint64_t link; /* put into every note */
 	bool open;     /* under send_lock: messages can be sent */

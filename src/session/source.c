@@ -36,6 +36,16 @@ static void agree(struct gw_source *s, uint32_t features)
 	s->engine.config.arbiter = s->hello.features & HELLO_ARBITER;
 }
 
+/* A dry run opens nothing there, and is told of no windows. */
+static void check_accepted(struct gw_source *s, uint32_t nr_devices)
+{
+	if (s->hello.features & HELLO_DRY_RUN || nr_devices == s->core.vm.nr_devices)
+		return;
+	err_set(&s->engine.error, -EPROTO, "peer", "ACCEPT is about %u devices, the manifest was about %u", nr_devices,
+		s->core.vm.nr_devices);
+	s->engine.config.blocked = true;
+}
+
 /* An answer came; the quickest says how far away the peer is, for others had work to do for theirs. */
 static void answered(struct gw_source *s)
 {
@@ -55,6 +65,7 @@ static void keep(struct gw_source *s, const struct message *m)
 		break;
 	case FRAME_ACCEPT:
 		answered(s);
+		check_accepted(s, m->accept.nr_devices);
 		for (uint32_t i = 0; i < s->core.vm.nr_devices && i < m->accept.nr_devices; i++)
 			saver_open_window(&s->savers[i], m->accept.window_bytes[i]);
 		break;

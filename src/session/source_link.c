@@ -19,8 +19,10 @@ static bool is_closing(const struct gw_source *s)
 	return __atomic_load_n(&s->closing, __ATOMIC_ACQUIRE);
 }
 
-static void lose_control(struct gw_source *s)
+/* In the receiver's own thread, which then says why it ended. */
+static void lose_control(struct gw_source *s, uint16_t type)
 {
+	err_set(&s->core.control.lost.error, -EPROTO, "peer", "%s is about what was never sent", message_name(type));
 	channel_shutdown(&s->core.control.channel);
 }
 
@@ -33,7 +35,7 @@ static bool take_message(void *ctx, const struct message *message)
 	switch (message->type) {
 	case FRAME_GRANT:
 		if (message->grant.device >= nr || saver_grant(&s->savers[message->grant.device], &message->grant))
-			lose_control(s);
+			lose_control(s, message->type);
 		return true;
 	case FRAME_INITIAL_LOADED:
 		if (message->initial_loaded.device < nr)

@@ -4,8 +4,8 @@
  * in the middle, so that what a fuzzer once found is a test; then over mutants of them, for FUZZ_SECONDS (2 if it is
  * not set). Arguments: folders of files. TAP on stdout.
  *
- * Mutant number n of a run is made of FUZZ_SEED + n alone: the seed is printed, by default it is the time's, and the
- * number where a run died is printed, too. FUZZ_SEED set to their sum, with FUZZ_SECONDS=1, begins with that mutant.
+ * Mutant number n of a run is made of FUZZ_SEED + n alone. The seed, by default the time's, is printed; a run that dies
+ * prints the sum: with that as FUZZ_SEED the next run begins with the mutant it died of.
  */
 #include "fuzz.h"
 #include "mutate.h"

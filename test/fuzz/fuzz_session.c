@@ -443,11 +443,10 @@ static void call_off(struct peer *p)
 
 static void talk(struct peer *p)
 {
-	uint8_t first = next(p);
-
 	static void (*const steps[])(struct peer *) = { step_control, step_any,   step_raw,   step_ram,
 							step_device,  step_end,   step_ram,   step_device,
 							step_commit,  step_greet, step_resume };
+	uint8_t first = next(p);
 
 	if (first % 8)
 		begin(p);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,11 +83,56 @@ static void vm_state_floods(void **state)
 
 	victim_open(&v);
 	victim_begin(&v, 0);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 24; i++)
 		raw_peer_frame(&v.control, FRAME_VM_STATE, 0, body, nr, nr);
 	free(body);
 	raw_peer_close(&v.control);
 	victim_rolled_back(&v, "closed the connection");
+	victim_check_memory(&v, VICTIM_RAM_BYTES + 4 * LIMIT_VM_STATE_BYTES + SMALL_THINGS);
+	victim_close(&v);
+}
+
+static int unread(const struct raw_peer *peer)
+{
+	int nr_bytes = 0;
+
+	assert_int_equal(ioctl(peer->fd, FIONREAD, &nr_bytes), 0);
+	return nr_bytes;
+}
+
+/* Sends buffers that are granted anew one by one, until nothing more can be said to that. */
+static void fill_with_grants(struct victim *v)
+{
+	enum { TRIES = 200 };
+	unsigned tries = 0;
+
+	for (uint64_t number = 0; tries < TRIES; number++) {
+		int before = unread(&v->control);
+
+		assert_in_range(number, 0, VICTIM_DEVICE_BYTES - 1);
+		send_buffer(v, 0, number, 1);
+		for (tries = 0; tries < TRIES && unread(&v->control) == before; tries++)
+			usleep(1000);
+	}
+}
+
+/*
+ * Nobody reads what the destination says: a loader waits with a grant, the session's thread behind it with a PING. What
+ * comes meanwhile must wait where the peer pays for it.
+ */
+static void vm_state_floods_a_stuck_session(void **state)
+{
+	uint8_t *body = malloc(LIMIT_VM_STATE_BYTES);
+	size_t nr = encode_largest(body);
+	struct victim v;
+
+	victim_open(&v);
+	victim_begin(&v, 0);
+	fill_with_grants(&v);
+	for (unsigned i = 0; i < 90; i++)
+		raw_peer_frame(&v.control, FRAME_VM_STATE, 0, body, nr, nr);
+	free(body);
+	victim_rolled_back(&v, "");
 	victim_check_memory(&v, VICTIM_RAM_BYTES + 4 * LIMIT_VM_STATE_BYTES + SMALL_THINGS);
 	victim_close(&v);
 }
@@ -309,6 +355,7 @@ int main(void)
 		cmocka_unit_test(large_buffers_fill_the_window),
 		cmocka_unit_test(small_buffers_fill_the_window),
 		cmocka_unit_test(vm_state_floods),
+		cmocka_unit_test(vm_state_floods_a_stuck_session),
 		cmocka_unit_test(manifests_at_their_bounds),
 		cmocka_unit_test(control_floods),
 		cmocka_unit_test(a_destinations_words),
