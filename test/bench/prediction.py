@@ -89,6 +89,6 @@ def show(rows):
     print(f"  {nr_within(rows)} of {len(rows)} migrations stayed within the limit they were given "
           f"({sum(row['outcome'] != 'completed' for row in rows)} were rolled back, "
           f"{sum(row['outcome'] == 'completed' and row['predicted_ms'] is None for row in rows)} not predicted)")
-    print("  0 to 4 devices of 1 to 32 MiB, transitions of 0 to 40 ms, guests that write 1 to 50 MiB/s, 50 MiB/s to no "
+    print("  0 to 4 devices of 1 to 32 MiB, transitions of 0 to 80 ms, guests that write 1 to 50 MiB/s, 50 MiB/s to no "
           "bandwidth limit,\n  1 to 4 channels, downtime limits of 100 ms to 1 s; what was predicted when the guest was "
           "paused, against what it took.")
