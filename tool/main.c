@@ -16,13 +16,13 @@ static const struct command *const commands[] = { &cmd_demo, &cmd_migrate, &cmd_
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static const char exit_codes_help[] =
-	"Exit codes:\n"
-	"  0  done\n"
-	"  1  failed; one sentence on stderr says why\n"
-	"  2  wrong usage\n"
-	"  3  the migration was refused or rolled back: the guest runs at the source\n"
-	"  4  owner unknown: the source is paused until the arbiter or someone decides (godwit vm ... resume, discard)\n";
+static const char exit_codes_help[] = "Exit codes:\n"
+				      "  0  done\n"
+				      "  1  failed; one sentence on stderr says why\n"
+				      "  2  wrong usage\n"
+				      "  3  the migration was refused or rolled back: the guest runs at the source\n"
+				      "  4  owner unknown: the source is paused until the arbiter or someone decides "
+				      "(godwit vm ... resume, discard)\n";
 
 static const char units_help[] = "Sizes are IEC: 64M and 64MiB are 64 * 1048576 bytes. Rates are sizes a second.\n"
 				 "Durations need a unit: 50us, 300ms, 2s.\n";

@@ -88,9 +88,10 @@ struct gw_device_report {
 	uint32_t nr_destination_arcs;
 	struct gw_arc_time source_arcs[GW_MAX_ARCS];
 	struct gw_arc_time destination_arcs[GW_MAX_ARCS];
-	uint32_t dirty_source;  /* GW_DIRTY_*: who told which RAM it wrote; GW_DIRTY_NONE: all of it counted as written */
-	uint32_t verified;      /* 1: the stream was compared between the sides and equal */
-	uint32_t nr_rearmed;    /* how often it asked for new initial bytes to be acknowledged */
+	uint32_t
+		dirty_source; /* GW_DIRTY_*: who told which RAM it wrote; GW_DIRTY_NONE: all of it counted as written */
+	uint32_t verified;    /* 1: the stream was compared between the sides and equal */
+	uint32_t nr_rearmed;  /* how often it asked for new initial bytes to be acknowledged */
 	uint32_t reserved;
 };
 
@@ -117,11 +118,11 @@ struct gw_downtime {
 
 /* How the guest changed hands, or why not. */
 struct gw_handover {
-	uint32_t arbiter;       /* 1: both sides had one, and whoever ran the guest had claimed it */
-	uint32_t claimed_by;    /* enum gw_side: what the arbiter said; 0: was not asked, or did not say */
-	uint32_t committed;     /* 1: COMMIT was sent (source) or came (destination) */
-	uint32_t nr_reconnects; /* how often the connection broke and was made again */
-	uint32_t nr_taken_back; /* switchovers decided on and taken back for a device that re-armed */
+	uint32_t arbiter;          /* 1: both sides had one, and whoever ran the guest had claimed it */
+	uint32_t claimed_by;       /* enum gw_side: what the arbiter said; 0: was not asked, or did not say */
+	uint32_t committed;        /* 1: COMMIT was sent (source) or came (destination) */
+	uint32_t nr_reconnects;    /* how often the connection broke and was made again */
+	uint32_t nr_taken_back;    /* switchovers decided on and taken back for a device that re-armed */
 	uint32_t throttle_percent; /* the last step of throttling the vCPUs; 0: none */
 	uint32_t allowed_no_p2p;   /* 1: several devices, one without P2P, and GW_ALLOW_NO_P2P let it pass */
 	uint32_t dry_run;          /* GW_DRY_RUN or GW_REHEARSE, if it was one */

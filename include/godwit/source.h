@@ -41,9 +41,9 @@ const struct gw_report *gw_source_report(const struct gw_source *source);
 
 /*
  * After OWNER_UNKNOWN, and only when someone has made sure that the destination does not and will not run the
- * guest: takes the devices back and resumes. The outcome becomes ROLLED_BACK. With an arbiter that is asked first: if it
- * says that the guest is the destination's, the outcome becomes COMPLETED; end the other side's process before, for it
- * asks the arbiter by itself.
+ * guest: takes the devices back and resumes. The outcome becomes ROLLED_BACK. With an arbiter that is asked first: if
+ * it says that the guest is the destination's, the outcome becomes COMPLETED; end the other side's process before, for
+ * it asks the arbiter by itself.
  */
 int gw_source_take_back(struct gw_source *source, struct gw_error *e);
 

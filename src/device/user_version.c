@@ -29,11 +29,8 @@ static const struct part {
 	const char *key;
 	uint32_t bit;
 } parts[] = {
-	{ "precopy_info", USER_EXT_PRECOPY_INFO },
-	{ "stop_size", USER_EXT_STOP_SIZE },
-	{ "p2p", USER_EXT_P2P },
-	{ "data_socket", USER_EXT_DATA_SOCKET },
-	{ "reinit", USER_EXT_REINIT },
+	{ "precopy_info", USER_EXT_PRECOPY_INFO }, { "stop_size", USER_EXT_STOP_SIZE }, { "p2p", USER_EXT_P2P },
+	{ "data_socket", USER_EXT_DATA_SOCKET },   { "reinit", USER_EXT_REINIT },
 };
 
 static char *offer_json(void)

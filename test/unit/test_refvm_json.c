@@ -110,7 +110,8 @@ static void test_a_rolled_back_report(void **state)
 			    "\"handover\":{\"arbiter\":false,\"claimed_by\":null,\"committed\":false,"
 			    "\"taken_back\":0,\"allowed_no_p2p\":false,\"throttle_percent\":0,"
 			    "\"dry_run\":\"precopy\"},\"reconnects\":0,"
-			    "\"blockers\":[{\"code\":\"no-p2p\",\"where\":\"dev0\",\"what\":\"it has none\"}],\"ram\":{\"total_bytes\":0,\"bytes\":0,\"pages\":0,\"zero_pages\":0,"
+			    "\"blockers\":[{\"code\":\"no-p2p\",\"where\":\"dev0\",\"what\":\"it has "
+			    "none\"}],\"ram\":{\"total_bytes\":0,\"bytes\":0,\"pages\":0,\"zero_pages\":0,"
 			    "\"rounds\":0},\"devices\":[],\"peak_rss_bytes\":{}}");
 }
 
