@@ -195,17 +195,17 @@ static int do_claim(void *ctx, struct gw_error *e)
 	struct gw_error answer = GW_ERROR_NONE;
 	int ret = gw_arbiter_claim(core->limits.arbiter, core->claim_id, core->claim_side, &answer);
 
+	if (ret && ret != -EBUSY) {
+		err_first(e, &answer);
+		return ret;
+	}
 	core->claim = ret ? CLAIM_THEIRS : CLAIM_MINE;
-	if (!ret || ret == -EBUSY)
-		return 0;
-	err_first(e, &answer);
-	return ret;
+	return 0;
 }
 
 static int do_give_back(void *ctx, struct gw_error *e)
 {
 	struct core *core = ctx;
-
 	struct gw_error answer = GW_ERROR_NONE;
 	int ret = gw_arbiter_give_back(core->limits.arbiter, core->claim_id, &answer);
 
