@@ -156,14 +156,28 @@ static void check_device(const struct manifest_device *device, struct reasons *r
 			    backend->owner, device->id);
 }
 
+/* One that cannot migrate at all is another reason. */
+static bool lacks_p2p(const struct manifest *m, uint32_t i)
+{
+	uint32_t flags = m->devices[i].info.migration_flags;
+
+	return m->nr_devices > 1 && flags && !(flags & GW_MIGRATION_P2P);
+}
+
+bool manifest_lacks_p2p(const struct manifest *m)
+{
+	for (uint32_t i = 0; i < m->nr_devices; i++)
+		if (lacks_p2p(m, i))
+			return true;
+	return false;
+}
+
 static void check_p2p(const struct manifest *m, struct reasons *reasons)
 {
-	if (m->nr_devices < 2)
-		return;
 	for (uint32_t i = 0; i < m->nr_devices; i++) {
 		const struct manifest_device *device = &m->devices[i];
 
-		if (!device->info.migration_flags || device->info.migration_flags & GW_MIGRATION_P2P)
+		if (!lacks_p2p(m, i))
 			continue;
 		reasons_add(reasons, REASON_NO_P2P, device->id,
 			    "%s has no P2P states, and %u devices migrate together: another device could write to it "

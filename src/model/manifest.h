@@ -9,6 +9,7 @@
 
 #include <godwit/report.h>
 #include <godwit/vm.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct manifest_ram {
@@ -74,6 +75,9 @@ const char *reason_code_name(uint32_t code); /* "device-missing"; "other" for un
 
 __attribute__((format(printf, 4, 5))) void reasons_add(struct reasons *reasons, enum reason_code code,
 						       const char *where, const char *fmt, ...);
+
+/* Several devices migrate together, and one of them has no P2P states. */
+bool manifest_lacks_p2p(const struct manifest *manifest);
 
 /* What speaks against migrating this VM at all, whatever the destination. flags: GW_ALLOW_NO_P2P. */
 void manifest_check_source(const struct manifest *source, uint32_t flags, struct reasons *reasons);

@@ -139,15 +139,6 @@ static uint32_t verified(const struct gw_source *s, const struct gw_report *r)
 	       s->ready.vm_state_digest == s->vm_state_digest;
 }
 
-static bool lacks_p2p(const struct gw_source *s)
-{
-	bool lacks = false;
-
-	for (uint32_t i = 0; i < s->core.manifest.nr_devices; i++)
-		lacks |= !(s->core.manifest.devices[i].info.migration_flags & GW_MIGRATION_P2P);
-	return lacks && s->core.manifest.nr_devices > 1;
-}
-
 static void report_handover(const struct gw_source *s, enum gw_outcome outcome, struct gw_handover *h)
 {
 	*h = (struct gw_handover){
@@ -156,7 +147,7 @@ static void report_handover(const struct gw_source *s, enum gw_outcome outcome, 
 		.nr_reconnects = s->engine.nr_reconnects,
 		.nr_taken_back = s->engine.nr_taken_back,
 		.throttle_percent = s->engine.throttle_percent,
-		.allowed_no_p2p = s->core.limits.flags & GW_ALLOW_NO_P2P && lacks_p2p(s),
+		.allowed_no_p2p = s->core.limits.flags & GW_ALLOW_NO_P2P && manifest_lacks_p2p(&s->core.manifest),
 		.dry_run = s->core.limits.flags & (GW_DRY_RUN | GW_REHEARSE),
 	};
 	if (s->core.claim && h->arbiter)
