@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* "godwit device": serves the reference device on a socket, until a signal ends it. */
+/*
+ * "godwit device": serves the reference device on a socket, until a signal ends it. With a command in the socket's
+ * place it is a client instead: it tells a running device something through its control socket (device_client.c).
+ */
 #include "command.h"
+#include "device_client.h"
 #include "ref/device/ref_device.h"
 #include "say.h"
 #include "stop_signals.h"
@@ -12,8 +16,9 @@
 
 struct device_args {
 	uint64_t state_bytes, initial_bytes, latency_ns, read_rate, load_rate, serial, rearms, rearms_p2p;
-	struct text_list arc_latencies;
-	uint32_t no_p2p, no_precopy, no_dma_log, no_migration, no_extension;
+	const char *control;
+	struct text_list arc_latencies, faults;
+	uint32_t no_p2p, no_precopy, no_dma_log, no_migration, no_extension, json;
 };
 
 #define FIELD(field) .offset = offsetof(struct device_args, field)
@@ -82,6 +87,13 @@ static const struct option options[] = {
 	  .kind = OPTION_FLAG,
 	  FIELD(no_extension),
 	  .help = "plain vfio-user, nothing of godwit's" },
+	{ .name = "fault",
+	  .kind = OPTION_LIST,
+	  FIELD(faults),
+	  .value = "SPEC",
+	  .help = "do this wrong: POINT[:ARG[:ARG]]=ACTION[:VALUE][,times=N]..., see godwit-device(1)" },
+	{ .name = "control", .kind = OPTION_TEXT, FIELD(control), .value = "SOCKET", .help = "its control socket" },
+	{ .name = "json", .kind = OPTION_FLAG, FIELD(json), .help = "as a client: print the answer as JSON" },
 	{ .name = NULL },
 };
 
@@ -125,6 +137,23 @@ static int fill_arcs(struct ref_device_options *device, const struct text_list *
 	return 0;
 }
 
+static int fill_faults(struct ref_device_options *device, const struct text_list *list)
+{
+	char error[GW_ERROR_WHAT_BYTES];
+
+	_Static_assert(REF_DEVICE_MAX_FAULTS >= TEXT_LIST_MAX, "a device takes all the faults that an option can hold");
+	for (device->nr_faults = 0; device->nr_faults < list->nr; device->nr_faults++) {
+		const char *text = list->items[device->nr_faults];
+
+		if (ref_device_check_fault(text, error, sizeof(error))) {
+			say("device: --fault %s: %s", text, error);
+			return -EINVAL;
+		}
+		device->faults[device->nr_faults] = text;
+	}
+	return 0;
+}
+
 static uint32_t without(const struct device_args *args)
 {
 	return (args->no_extension ? REF_DEVICE_NO_EXTENSION : 0) | (args->no_p2p ? REF_DEVICE_NO_P2P : 0) |
@@ -132,9 +161,8 @@ static uint32_t without(const struct device_args *args)
 	       (args->no_migration ? REF_DEVICE_NO_MIGRATION : 0);
 }
 
-static int run(const void *data, const struct words *words)
+static int serve(const struct device_args *args, const char *socket_path)
 {
-	const struct device_args *args = data;
 	struct gw_error e = GW_ERROR_NONE;
 	struct ref_device_options device;
 	char error[GW_ERROR_WHAT_BYTES];
@@ -151,7 +179,8 @@ static int run(const void *data, const struct words *words)
 	device.rearms = (uint32_t)args->rearms;
 	device.rearms_p2p = (uint32_t)args->rearms_p2p;
 	device.without = without(args);
-	if (fill_arcs(&device, &args->arc_latencies))
+	device.control_path = args->control;
+	if (fill_arcs(&device, &args->arc_latencies) || fill_faults(&device, &args->faults))
 		return EXIT_WRONG_USAGE;
 
 	stop_fd = stop_signals_open(&e);
@@ -159,25 +188,41 @@ static int run(const void *data, const struct words *words)
 		say_error(&e);
 		return EXIT_FAILED;
 	}
-	if (ref_device_run(words->items[0], &device, stop_fd, error, sizeof(error))) {
+	if (ref_device_run(socket_path, &device, stop_fd, error, sizeof(error))) {
 		say("device: %s", error);
 		return EXIT_FAILED;
 	}
 	return EXIT_DONE;
 }
 
+static int run(const void *data, const struct words *words)
+{
+	const struct device_args *args = data;
+
+	if (device_client_is_meant(words))
+		return device_client_run(args->control, words, args->json);
+	return serve(args, words->items[0]);
+}
+
 const struct command cmd_device = {
 	.name = "device",
-	.summary = "serve the reference device, over vfio-user",
-	.synopsis = "[OPTION...] SOCKET",
+	.summary = "serve the reference device, over vfio-user, or tell a running one something",
+	.synopsis = "[OPTION...] SOCKET\n--control SOCKET fault FAULT...|clear|status [--json]",
 	.description = "Serves one PCI device with local memory and a DMA engine to vfio-user clients on an AF_UNIX "
 		       "socket, one\n"
 		       "after the other, until a signal ends it. It can be migrated: all eight states, pre-copy, P2P, "
-		       "DMA logging.\n",
-	.example = "  godwit device --state-size 64M --transition-latency 50ms /run/dev0.sock\n",
+		       "DMA logging.\n"
+		       "\n"
+		       "With a command at the end it is a client of a device that runs:\n"
+		       "  fault    from now on it does this wrong\n"
+		       "  clear    no faults any more; what is stalled goes on\n"
+		       "  status   the state it is in, its faults, and how often they struck\n",
+	.example = "  godwit device --state-size 64M --transition-latency 50ms /run/dev0.sock\n"
+		   "  godwit device --control /run/dev0.control --fault arc:RUNNING_P2P:STOP=EIO /run/dev0.sock\n"
+		   "  godwit device --control /run/dev0.control status\n",
 	.options = options,
 	.word = "SOCKET",
-	.max_words = 1,
+	.max_words = WORDS_MAX,
 	.args_bytes = sizeof(struct device_args),
 	.run = run,
 };

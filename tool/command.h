@@ -17,6 +17,7 @@ enum exit_code {
 	EXIT_WRONG_USAGE = 2,
 	EXIT_ROLLED_BACK = 3,
 	EXIT_UNKNOWN_OWNER = 4,
+	EXIT_ANSWER_IS_NO = 5, /* the command did its work, and what it was asked is not so */
 };
 
 struct command {
@@ -34,6 +35,7 @@ struct command {
 	int (*run)(const void *args, const struct words *words);
 };
 
-extern const struct command cmd_demo, cmd_device, cmd_migrate, cmd_probe, cmd_vm;
+extern const struct command cmd_bench, cmd_check, cmd_compare, cmd_demo, cmd_device, cmd_estimate, cmd_inspect,
+	cmd_load, cmd_migrate, cmd_probe, cmd_report, cmd_save, cmd_trace, cmd_vm;
 
 #endif

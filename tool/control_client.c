@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A client of a VM's control socket: see control_client.h. */
+/* A client of a control socket: see control_client.h. */
 #include "control_client.h"
 
 #include "json.h"
@@ -21,9 +21,9 @@ static const char *connect_reason(int error)
 {
 	switch (error) {
 	case ENOENT:
-		return "there is no such socket (is the VM running?)";
+		return "there is no such socket (is it running?)";
 	case ECONNREFUSED:
-		return "nobody listens there (has the VM ended?)";
+		return "nobody listens there (has it ended?)";
 	default:
 		return strerror(error);
 	}
@@ -100,14 +100,14 @@ static int take_line(struct control_client *client, json_t **object, struct gw_e
 	json_error_t why;
 
 	if (!end && client->filled == CONTROL_LINE_BYTES)
-		return fail(e, -EBADMSG, client->path, "the VM sent a line of more than %d bytes", CONTROL_LINE_BYTES);
+		return fail(e, -EBADMSG, client->path, "it sent a line of more than %d bytes", CONTROL_LINE_BYTES);
 	if (!end)
 		return 0;
 	*object = json_loadb(client->buffer, (size_t)(end - client->buffer), JSON_REJECT_DUPLICATES, &why);
 	client->filled -= (size_t)(end + 1 - client->buffer);
 	memmove(client->buffer, end + 1, client->filled);
 	if (!*object)
-		return fail(e, -EBADMSG, client->path, "this is no control socket of a godwit VM: %s", why.text);
+		return fail(e, -EBADMSG, client->path, "this is no control socket of godwit: %s", why.text);
 	return 1;
 }
 
@@ -122,7 +122,7 @@ static int fill(struct control_client *client, struct gw_error *e)
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	return fail(e, -EPIPE, client->path, "the VM hung up%s%s", n ? ": " : "", n ? strerror(errno) : "");
+	return fail(e, -EPIPE, client->path, "it hung up%s%s", n ? ": " : "", n ? strerror(errno) : "");
 }
 
 static int64_t now_ms(void)
@@ -149,7 +149,7 @@ int control_client_receive(struct control_client *client, int timeout_ms, int st
 			return -ETIMEDOUT;
 		fds[0].revents = fds[1].revents = 0;
 		if (poll(fds, 2, timeout_ms < 0 ? -1 : (int)left) < 0 && errno != EINTR)
-			return fail(e, -errno, client->path, "cannot wait for the VM: %s", strerror(errno));
+			return fail(e, -errno, client->path, "cannot wait for it: %s", strerror(errno));
 		if (fds[1].revents)
 			return -EINTR;
 		ret = fds[0].revents ? fill(client, e) : 0;
@@ -175,7 +175,7 @@ int control_client_error(const json_t *error, struct gw_error *e)
 	const char *what = json_text(error, "what");
 
 	return fail(e, -error_number(json_text(error, "code")), json_text(error, "where"), "%s",
-		    what[0] ? what : "the VM refused without a reason");
+		    what[0] ? what : "it refused without a reason");
 }
 
 json_t *control_client_error_object(const struct gw_error *e)
@@ -193,7 +193,7 @@ int control_client_ask(struct control_client *client, json_t *command, json_t **
 	if (!ret)
 		ret = control_client_receive(client, ANSWER_TIMEOUT_MS, -1, &object, e);
 	if (ret == -ETIMEDOUT)
-		fail(e, ret, client->path, "the VM did not answer within %d s", ANSWER_TIMEOUT_MS / 1000);
+		fail(e, ret, client->path, "it did not answer within %d s", ANSWER_TIMEOUT_MS / 1000);
 	if (!ret && !json_true_at(object, "ok"))
 		ret = control_client_error(json_object_get(object, "error"), e);
 	if (!ret && answer)

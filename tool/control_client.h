@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A client of a VM's control socket (doc/json.md): one JSON object a line, both ways. What comes is bounded: a line is
- * at most CONTROL_LINE_BYTES, and every wait has a deadline. One thread; the caller owns the struct.
+ * A client of a control socket, a VM's or a device's (doc/json.md): one JSON object a line, both ways. What comes is
+ * bounded: a line is at most CONTROL_LINE_BYTES, and every wait has a deadline. One thread; the caller owns the struct.
  */
 #ifndef TOOL_CONTROL_CLIENT_H
 #define TOOL_CONTROL_CLIENT_H
@@ -32,7 +32,7 @@ int control_client_send(struct control_client *client, json_t *command, struct g
 
 /*
  * Waits for one object. timeout_ms < 0: for ever. stop_fd may be -1; readable, it ends the wait with -EINTR.
- * -ETIMEDOUT and -EINTR leave *e alone; others, -EPIPE (the VM hung up) among them, set it.
+ * -ETIMEDOUT and -EINTR leave *e alone; others, -EPIPE (it hung up) among them, set it.
  */
 int control_client_receive(struct control_client *client, int timeout_ms, int stop_fd, json_t **object,
 			   struct gw_error *e);

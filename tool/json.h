@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 static inline double json_ms(const json_t *object, const char *key)
 {
@@ -44,6 +45,22 @@ static inline bool json_has(const json_t *object, const char *key)
 static inline bool json_has_number(const json_t *object, const char *key)
 {
 	return json_is_number(json_object_get(object, key));
+}
+
+/* A list of texts has this one. */
+static inline bool json_names(const json_t *list, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item);
+
+		if (text && !strcmp(text, name))
+			return true;
+	}
+	return false;
 }
 
 /* One document on stdout. main checks that it could be written. */

@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct command *const commands[] = { &cmd_demo, &cmd_migrate, &cmd_probe, &cmd_vm, &cmd_device };
+static const struct command *const commands[] = {
+	&cmd_demo, &cmd_migrate, &cmd_vm, &cmd_device, &cmd_probe,
+
+};
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -22,9 +25,12 @@ static const char exit_codes_help[] = "Exit codes:\n"
 				      "  2  wrong usage\n"
 				      "  3  the migration was refused or rolled back: the guest runs at the source\n"
 				      "  4  owner unknown: the source is paused until the arbiter or someone decides "
-				      "(godwit vm ... resume, discard)\n";
+				      "(godwit vm ... resume, discard)\n"
+				      "  5  the answer is no: a rule broken, two hosts that do not match, a limit "
+				      "exceeded, a benchmark that got worse\n";
 
-static const char units_help[] = "Sizes are IEC: 64M and 64MiB are 64 * 1048576 bytes. Rates are sizes a second.\n"
+static const char units_help[] = "Sizes are IEC: 64M and 64MiB are 64 * 1048576 bytes. Rates are sizes a second,\n"
+				 "or bits of a link: 25Gbit is 25 * 10^9 bits a second.\n"
 				 "Durations need a unit: 50us, 300ms, 2s.\n";
 
 static int help(void)

@@ -29,6 +29,12 @@ static const struct unit size_units[] = {
 	{ NULL, 0 },
 };
 
+/* In bits: of links, which are sold by powers of ten. */
+static const struct unit bit_units[] = {
+	{ "bit", 1 },           { "kbit", 1000 },          { "Mbit", 1000000 },
+	{ "Gbit", 1000000000 }, { "Tbit", 1000000000000 }, { NULL, 0 },
+};
+
 static const struct unit time_units[] = {
 	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "min", 60000000000 }, { NULL, 0 },
 };
@@ -99,7 +105,14 @@ int units_parse_size(const char *text, uint64_t *bytes)
 
 int units_parse_rate(const char *text, uint64_t *bytes_per_s)
 {
-	return parse(text, size_units, "/s", bytes_per_s);
+	uint64_t bits;
+	int ret = parse(text, bit_units, "/s", &bits);
+
+	if (ret == -EINVAL)
+		return parse(text, size_units, "/s", bytes_per_s);
+	if (!ret)
+		*bytes_per_s = bits / 8;
+	return ret;
 }
 
 int units_parse_duration(const char *text, uint64_t *ns)
@@ -143,6 +156,17 @@ struct units_text units_rate(uint64_t bytes_per_s)
 
 	strcat(text.s, "/s");
 	return text;
+}
+
+struct units_text units_bit_rate(uint64_t bytes_per_s)
+{
+	static const char *const names[] = { "bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s" };
+	double value = (double)bytes_per_s * 8;
+	unsigned int i;
+
+	for (i = 0; value >= 999.5 && i < 4; i++)
+		value /= 1000;
+	return three_digits(value, names[i]);
 }
 
 struct units_text units_ms(double ms)

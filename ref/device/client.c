@@ -7,6 +7,7 @@
 
 #include "ref/device/command.h"
 #include "ref/device/device.h"
+#include "ref/device/reply_strike.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -46,15 +47,36 @@ uint32_t ref_client_mig_caps(const struct client *client)
 	return caps;
 }
 
+/*
+ * As the faults have it: whether the connection outlives it, and what is said. Cut by the data socket's thread, the
+ * other one has to be woken.
+ */
+static int answer(struct client *client, const struct link *link, struct request *request, struct reply *reply,
+		  const struct strike *strike, int ret)
+{
+	if (ref_fault_link(client->dev) != FAULT_LINK_SOUND) {
+		shutdown(client->commands.fd, SHUT_RDWR);
+		return -EPIPE;
+	}
+	ret = ref_reply_strike(request, reply, strike, ret);
+	return strike->action == FAULT_NO_REPLY ? 0 : ref_message_reply(link, request, reply, ret);
+}
+
 /* One message. Any error ends the link. */
 static int serve_one(struct client *client, const struct link *link, struct request *request, struct reply *reply)
 {
 	int ret = ref_message_receive(link, request);
+	struct strike strike;
 
 	if (ret)
 		return ret;
+	strike = ref_fault(client->dev, FAULT_COMMAND, request->command, link == &client->data);
+	ret = strike.ret;
 	reply->size = 0;
-	ret = ref_message_reply(link, request, reply, ref_command_run(client, request, reply));
+	reply->lie = (struct reply_lie){ 0 };
+	if (!ret && strike.action != FAULT_IGNORE)
+		ret = ref_command_run(client, request, reply);
+	ret = answer(client, link, request, reply, &strike, ret);
 	if (reply->fd >= 0)
 		close(reply->fd);
 	reply->fd = -1;
@@ -112,7 +134,7 @@ void ref_client_serve(struct ref_device *dev, int fd)
 	struct reply reply = { .fd = -1 };
 
 	ref_client_init(&client, dev, fd);
-	if (!serve_one(&client, &client.commands, &request, &reply))
+	if (ref_fault_link(dev) == FAULT_LINK_SOUND && !serve_one(&client, &client.commands, &request, &reply))
 		serve_greeted(&client, &request, &reply);
 	ref_request_fini(&request);
 	ref_reply_fini(&reply);

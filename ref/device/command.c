@@ -166,8 +166,7 @@ static int region_write(struct client *client, struct request *request, struct r
 
 static int reset(struct client *client, struct request *request, struct reply *reply)
 {
-	ref_device_reset(client->dev);
-	return 0;
+	return ref_device_reset_asked(client->dev);
 }
 
 /* The head of MIG_DATA_READ and WRITE: argsz counts head and data. */

@@ -13,6 +13,7 @@
 #include "ref/device/dma_log.h"
 #include "ref/device/dma_map.h"
 #include "ref/device/engine.h"
+#include "ref/device/fault.h"
 #include "ref/device/irq.h"
 #include "ref/device/memory.h"
 #include "ref/device/migration.h"
@@ -37,9 +38,10 @@ struct ref_device {
 	struct dma_log log;
 	struct engine engine;
 	struct migration migration;
+	struct faults faults;
 };
 
-/* Power-on state, RUNNING, no client. Starts the engine's thread. */
+/* Power-on state, RUNNING, no client; with the options' faults, which are right. Starts the engine's thread. */
 int ref_device_init(struct ref_device *dev, const struct ref_device_options *options, int stop_fd);
 void ref_device_fini(struct ref_device *dev);
 
@@ -49,5 +51,7 @@ void ref_device_detach(struct ref_device *dev);
 
 /* DEVICE_RESET: power-on state, a data session is thrown away, RUNNING. Maps, eventfds and the log stay. */
 void ref_device_reset(struct ref_device *dev);
+int ref_device_reset_asked(struct ref_device *dev);   /* by a client: as the faults have it */
+void ref_device_reset_itself(struct ref_device *dev); /* by a fault; on any thread, with nothing locked */
 
 #endif

@@ -174,13 +174,18 @@ static void report_range(struct dma_log_range *range, uint64_t log_page, uint64_
 	}
 }
 
+int ref_dma_log_check(const struct dma_log *log, uint64_t iova, uint64_t size, uint64_t page_size)
+{
+	if (!log->active || !ref_dma_log_words(iova, size, page_size))
+		return -EINVAL;
+	return log->everything || is_logged(log, iova, iova + (size - 1)) ? 0 : -EINVAL;
+}
+
 int ref_dma_log_report(struct dma_log *log, uint64_t iova, uint64_t size, uint64_t page_size, uint64_t *bitmap)
 {
 	uint64_t last = iova + (size - 1);
 
-	if (!log->active || !ref_dma_log_words(iova, size, page_size))
-		return -EINVAL;
-	if (!log->everything && !is_logged(log, iova, last))
+	if (ref_dma_log_check(log, iova, size, page_size))
 		return -EINVAL;
 	for (size_t i = first_at(log, iova); i < log->nr_ranges && log->ranges[i].first <= last; i++)
 		report_range(&log->ranges[i], log->page_size, iova, last, page_size, bitmap);

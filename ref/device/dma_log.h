@@ -55,4 +55,7 @@ uint64_t ref_dma_log_words(uint64_t iova, uint64_t size, uint64_t page_size);
  */
 int ref_dma_log_report(struct dma_log *log, uint64_t iova, uint64_t size, uint64_t page_size, uint64_t *bitmap);
 
+/* What a report would be refused with, or 0. */
+int ref_dma_log_check(const struct dma_log *log, uint64_t iova, uint64_t size, uint64_t page_size);
+
 #endif

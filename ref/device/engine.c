@@ -222,3 +222,13 @@ void ref_engine_register_written(struct ref_device *dev, uint64_t reg, uint64_t 
 	}
 	ref_engine_wake(dev);
 }
+
+void ref_engine_wrote(struct ref_device *dev, uint64_t iova, uint64_t size)
+{
+	struct strike strike = ref_fault_at(dev, FAULT_LOG, FAULT_LOG_DIRTY, LOG_GOOD, iova, size);
+
+	if (strike.action == FAULT_SHIFT)
+		iova += strike.value * dev->log.page_size;
+	if (strike.action != FAULT_IGNORE)
+		ref_dma_log_mark(&dev->log, iova, size);
+}

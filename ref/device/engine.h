@@ -68,4 +68,7 @@ void ref_engine_register_written(struct ref_device *dev, uint64_t reg, uint64_t 
 void ref_engine_piece_begin(struct ref_device *dev, enum engine_piece piece);
 void ref_engine_piece_end(struct ref_device *dev);
 
+/* It has written guest memory: the log hears of it, unless a fault keeps it from it. */
+void ref_engine_wrote(struct ref_device *dev, uint64_t iova, uint64_t size);
+
 #endif

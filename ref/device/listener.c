@@ -46,7 +46,7 @@ static int bind_to(int fd, const struct sockaddr_un *addr)
 	return 0;
 }
 
-int ref_listener_open(const char *path)
+int ref_listener_open(const char *path, unsigned mode)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, ret;
@@ -57,7 +57,7 @@ int ref_listener_open(const char *path)
 	fd = new_socket();
 	if (fd < 0)
 		return fd;
-	ret = bind_to(fd, &addr);
+	ret = fchmod(fd, mode) ? -errno : bind_to(fd, &addr); /* a socket's mode before bind is its file's */
 	if (!ret && listen(fd, 1)) {
 		ret = -errno;
 		unlink(path);

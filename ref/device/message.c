@@ -208,14 +208,15 @@ static int send_all(const struct link *link, struct iovec *iov, int fd)
 	return 0;
 }
 
-static void encode_header(uint8_t *header, const struct request *request, size_t body, int error)
+static void encode_header(uint8_t *header, const struct request *request, const struct reply_lie *lie, size_t body,
+			  int error)
 {
 	struct writer w = writer_over(header, MESSAGE_HEADER_BYTES);
 
-	writer_u16(&w, request->id);
+	writer_u16(&w, (uint16_t)(request->id + lie->id));
 	writer_u16(&w, request->command);
-	writer_u32(&w, (uint32_t)(MESSAGE_HEADER_BYTES + body));
-	writer_u32(&w, MESSAGE_TYPE_REPLY | (error ? MESSAGE_ERROR : 0));
+	writer_u32(&w, (uint32_t)(MESSAGE_HEADER_BYTES + body + lie->length));
+	writer_u32(&w, (MESSAGE_TYPE_REPLY | (error ? MESSAGE_ERROR : 0)) ^ lie->flags);
 	writer_u32(&w, (uint32_t)error);
 }
 
@@ -229,7 +230,7 @@ int ref_message_reply(const struct link *link, const struct request *request, st
 
 	if (request->flags & MESSAGE_NO_REPLY)
 		return 0;
-	encode_header(header, request, iov[1].iov_len, -ret);
+	encode_header(header, request, &reply->lie, iov[1].iov_len, -ret);
 	return send_all(link, iov, ret ? -1 : reply->fd);
 }
 

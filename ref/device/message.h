@@ -41,11 +41,19 @@ struct request {
 	const struct link *from;
 };
 
+/* What a fault adds to the fields of a reply's header, or turns over in its flags. */
+struct reply_lie {
+	uint16_t id;
+	uint32_t length;
+	uint32_t flags;
+};
+
 struct reply {
 	uint8_t *body;
 	size_t size;
 	size_t capacity;
 	int fd; /* sent with it and then closed; -1: none */
+	struct reply_lie lie;
 };
 
 /*

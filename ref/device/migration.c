@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the arcs do. What a device does for itself is in the table of arcs; what it does to peers, and they to it, is
- * the same for all arcs and follows from the two states.
+ * The way along the arcs, the reset, and what faults make of both. What an arc does is in arc.c.
  */
 #include "ref/device/migration.h"
 
+#include "ref/device/arc.h"
 #include "ref/device/device.h"
-#include "ref/device/pace.h"
-#include "ref/device/state_load.h"
-#include "ref/device/state_save.h"
 
 #include <errno.h>
-#include <poll.h>
 
 void ref_migration_init(struct migration *migration, const struct ref_device_options *options)
 {
@@ -20,201 +16,19 @@ void ref_migration_init(struct migration *migration, const struct ref_device_opt
 		.rearms_left = options->rearms,
 		.rearms_p2p_left = options->rearms_p2p,
 	};
+	pthread_mutex_init(&migration->move_lock, NULL);
 	pthread_mutex_init(&migration->session_lock, NULL);
 }
 
 void ref_migration_fini(struct migration *migration)
 {
-	ref_state_save_free(migration->save);
-	ref_state_load_free(migration->load);
+	ref_arc_end_all_sessions(migration);
 	pthread_mutex_destroy(&migration->session_lock);
+	pthread_mutex_destroy(&migration->move_lock);
 }
 
-static int park(struct ref_device *dev)
-{
-	pthread_mutex_lock(&dev->lock);
-	ref_engine_park(dev);
-	pthread_mutex_unlock(&dev->lock);
-	return 0;
-}
-
-static int unpark(struct ref_device *dev)
-{
-	pthread_mutex_lock(&dev->lock);
-	ref_engine_unpark(dev);
-	pthread_mutex_unlock(&dev->lock);
-	return 0;
-}
-
-static int open_save(struct ref_device *dev)
-{
-	dev->migration.paced_ns = 0;
-	dev->migration.reinit = REINIT_NONE;
-	dev->migration.initial_is_out = false;
-	dev->migration.save = ref_state_save_new(dev);
-	return dev->migration.save ? 0 : -ENOMEM;
-}
-
-static int finish_save(struct ref_device *dev)
-{
-	ref_state_save_finish(dev->migration.save);
-	return 0;
-}
-
-static int open_stopped_save(struct ref_device *dev)
-{
-	int ret = open_save(dev);
-
-	return ret ? ret : finish_save(dev);
-}
-
-static int close_save(struct ref_device *dev)
-{
-	pthread_mutex_lock(&dev->lock);
-	ref_memory_untrack(&dev->memory);
-	pthread_mutex_unlock(&dev->lock);
-	ref_state_save_free(dev->migration.save);
-	dev->migration.save = NULL;
-	return 0;
-}
-
-/* One of the times left is used up, if the device can re-arm now and the client would know what it means. */
-static void rearm(struct migration *migration, uint32_t *times_left)
-{
-	if (!migration->opted_in || !*times_left || !ref_state_save_rearm(migration->save))
-		return;
-	--*times_left;
-	migration->reinit = REINIT_DUE;
-}
-
-static int rearm_for_p2p(struct ref_device *dev)
-{
-	rearm(&dev->migration, &dev->migration.rearms_p2p_left);
-	return 0;
-}
-
-static int open_load(struct ref_device *dev)
-{
-	dev->migration.paced_ns = 0;
-	dev->migration.load = ref_state_load_new(dev);
-	return dev->migration.load ? 0 : -ENOMEM;
-}
-
-static int finish_load(struct ref_device *dev)
-{
-	int ret = ref_state_load_finish(dev->migration.load);
-
-	if (ret)
-		return ret;
-	ref_state_load_free(dev->migration.load);
-	dev->migration.load = NULL;
-	return 0;
-}
-
-/* What stops does so before the arc's latency, what starts does so after it. Arcs without a row do nothing. */
-static const struct arc_action {
-	uint8_t from, to;
-	int (*before)(struct ref_device *dev);
-	int (*after)(struct ref_device *dev); /* with session_lock held */
-} actions[] = {
-	{ MIG_RUNNING, MIG_STOP, park, NULL },
-	{ MIG_RUNNING_P2P, MIG_STOP, park, NULL },
-	{ MIG_STOP, MIG_RUNNING, NULL, unpark },
-	{ MIG_STOP, MIG_RUNNING_P2P, NULL, unpark },
-	{ MIG_RUNNING, MIG_PRE_COPY, NULL, open_save },
-	{ MIG_RUNNING_P2P, MIG_PRE_COPY_P2P, NULL, open_save },
-	{ MIG_PRE_COPY, MIG_RUNNING, NULL, close_save },
-	{ MIG_PRE_COPY_P2P, MIG_RUNNING_P2P, NULL, close_save },
-	{ MIG_PRE_COPY, MIG_PRE_COPY_P2P, NULL, rearm_for_p2p },
-	{ MIG_PRE_COPY, MIG_STOP_COPY, park, finish_save },
-	{ MIG_PRE_COPY_P2P, MIG_STOP_COPY, park, finish_save },
-	{ MIG_STOP, MIG_STOP_COPY, NULL, open_stopped_save },
-	{ MIG_STOP_COPY, MIG_STOP, NULL, close_save },
-	{ MIG_STOP, MIG_RESUMING, NULL, open_load },
-	{ MIG_RESUMING, MIG_STOP, NULL, finish_load },
-};
-
-static const struct arc_action *find_action(uint32_t from, uint32_t to)
-{
-	static const struct arc_action nothing = { 0 };
-
-	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
-		if (actions[i].from == from && actions[i].to == to)
-			return &actions[i];
-	return &nothing;
-}
-
-static uint64_t latency_ns(const struct ref_device_options *options, uint32_t from, uint32_t to)
-{
-	for (uint32_t i = 0; i < options->nr_arc_latencies && i < REF_DEVICE_MAX_ARC_LATENCIES; i++)
-		if (options->arc_latencies[i].from == from && options->arc_latencies[i].to == to)
-			return options->arc_latencies[i].latency_ns;
-	return options->transition_latency_ns;
-}
-
-/* Until then, or until the program is to end. */
-static void wait_until(const struct ref_device *dev, uint64_t deadline_ns)
-{
-	struct pollfd pfd = { .fd = dev->stop_fd, .events = POLLIN };
-	uint64_t now_ns;
-
-	while ((now_ns = pace_now()) < deadline_ns) {
-		struct timespec left = pace_timespec(deadline_ns - now_ns);
-
-		if (ppoll(&pfd, 1, &left, NULL) > 0)
-			break;
-	}
-}
-
-/*
- * After the arc's latency, with session_lock held. Until then a device may end what it has begun with its peers and
- * takes what they send, so an arc is over for the peers when it is over and not earlier: that is what the P2P states
- * are for. A device without them stops to send and to take in one step, and what its peers still send is lost.
- */
-static int move_peers(struct ref_device *dev, uint32_t from, uint32_t to)
-{
-	bool ran = ref_mig_state_runs(from), runs = ref_mig_state_runs(to);
-	bool initiated = ref_mig_state_initiates(from), initiates = ref_mig_state_initiates(to);
-	int ret = 0;
-
-	pthread_mutex_lock(&dev->lock);
-	if (initiated && !initiates)
-		ref_engine_hold_peers(dev);
-	if (ran != runs)
-		ret = runs ? ref_memory_unseal(&dev->memory) : ref_memory_seal(&dev->memory);
-	if (ret ? initiated && !initiates : initiates && !initiated)
-		ref_engine_release_peers(dev);
-	if (ret && ran)
-		ref_engine_unpark(dev);
-	pthread_mutex_unlock(&dev->lock);
-	return ret;
-}
-
-static int run_arc(struct ref_device *dev, uint32_t from, uint32_t to)
-{
-	const struct arc_action *action = find_action(from, to);
-	uint64_t deadline_ns = pace_add(pace_now(), latency_ns(dev->options, from, to));
-	int ret = 0;
-
-	if (action->before)
-		ret = action->before(dev);
-	if (ret)
-		return ret;
-	wait_until(dev, deadline_ns);
-	pthread_mutex_lock(&dev->migration.session_lock);
-	ret = move_peers(dev, from, to);
-	if (!ret && action->after)
-		ret = action->after(dev);
-	if (!ret) {
-		pthread_mutex_lock(&dev->lock);
-		dev->migration.state = to;
-		pthread_mutex_unlock(&dev->lock);
-	}
-	pthread_mutex_unlock(&dev->migration.session_lock);
-	return ret;
-}
-
-int ref_migration_set(struct ref_device *dev, uint32_t state, uint32_t caps)
+static int walk(struct ref_device *dev, uint32_t state, uint32_t caps,
+		int (*run)(struct ref_device *dev, uint32_t from, uint32_t to))
 {
 	uint32_t now = ref_migration_state(dev);
 	int ret = 0;
@@ -226,13 +40,110 @@ int ref_migration_set(struct ref_device *dev, uint32_t state, uint32_t caps)
 
 		if (next < 0)
 			return next;
-		ret = run_arc(dev, now, (uint32_t)next);
-		now = (uint32_t)next;
+		ret = run(dev, now, (uint32_t)next);
+		now = ref_migration_state(dev);
+		if (now != (uint32_t)next)
+			break; /* it failed, or a fault says that all is well */
 	}
 	return ret;
 }
 
-void ref_migration_reset(struct ref_device *dev)
+static int sound_arc(struct ref_device *dev, uint32_t from, uint32_t to)
+{
+	return ref_arc_run(dev, from, to, FAULT_NONE);
+}
+
+static void enter_error(struct ref_device *dev)
+{
+	struct migration *migration = &dev->migration;
+
+	pthread_mutex_lock(&migration->session_lock);
+	pthread_mutex_lock(&dev->lock);
+	if (ref_mig_state_runs(migration->state))
+		ref_engine_park(dev);
+	if (ref_mig_state_initiates(migration->state))
+		ref_engine_hold_peers(dev);
+	ref_memory_seal(&dev->memory);
+	ref_memory_untrack(&dev->memory);
+	ref_arc_end_all_sessions(migration);
+	migration->state = MIG_ERROR;
+	pthread_mutex_unlock(&dev->lock);
+	pthread_mutex_unlock(&migration->session_lock);
+}
+
+static uint32_t all_caps(const struct ref_device *dev)
+{
+	uint32_t without = dev->options->without;
+
+	return MIG_CAP_STOP_COPY | (without & REF_DEVICE_NO_P2P ? 0 : MIG_CAP_P2P) |
+	       (without & REF_DEVICE_NO_PRECOPY ? 0 : MIG_CAP_PRE_COPY);
+}
+
+static void force(struct ref_device *dev, uint32_t state)
+{
+	if (state == MIG_ERROR) {
+		enter_error(dev);
+	} else if (walk(dev, state, all_caps(dev), sound_arc)) {
+		ref_device_reset(dev);
+		walk(dev, state, all_caps(dev), sound_arc);
+	}
+}
+
+static int run_arc(struct ref_device *dev, uint32_t from, uint32_t to)
+{
+	struct strike strike = ref_fault(dev, FAULT_ARC, from, to);
+
+	if (strike.action == FAULT_TO || strike.action == FAULT_FAIL_TO)
+		force(dev, (uint32_t)strike.value);
+	else if (!strike.ret && strike.action != FAULT_IGNORE)
+		strike.ret = ref_arc_run(dev, from, to, strike.action);
+	return strike.ret;
+}
+
+int ref_migration_set(struct ref_device *dev, uint32_t state, uint32_t caps)
+{
+	int ret;
+
+	pthread_mutex_lock(&dev->migration.move_lock);
+	ret = walk(dev, state, caps, run_arc);
+	pthread_mutex_unlock(&dev->migration.move_lock);
+	return ret;
+}
+
+void ref_migration_force(struct ref_device *dev, uint32_t state)
+{
+	pthread_mutex_lock(&dev->migration.move_lock);
+	force(dev, state);
+	pthread_mutex_unlock(&dev->migration.move_lock);
+}
+
+/* What was refused is done as far as it can be: a number that is no state is only said yes to. */
+static void do_anyway(struct ref_device *dev, uint32_t state)
+{
+	if (state == MIG_ERROR || ref_mig_state_valid(state, all_caps(dev)))
+		ref_migration_force(dev, state);
+}
+
+int ref_migration_set_asked(struct ref_device *dev, uint32_t state, uint32_t caps, struct state_told *told)
+{
+	struct strike strike = ref_fault(dev, FAULT_SET, ref_migration_state(dev), state);
+	int ret = strike.ret;
+
+	*told = (struct state_told){
+		.state = strike.action == FAULT_VALUE ? (uint32_t)strike.value : state,
+		.data_fd = strike.action == FAULT_FD ? (uint32_t)strike.value : UINT32_MAX,
+	};
+	if (strike.action == FAULT_TO || strike.action == FAULT_FAIL_TO)
+		ref_migration_force(dev, (uint32_t)strike.value);
+	else if (!ret && strike.action != FAULT_IGNORE)
+		ret = ref_migration_set(dev, state, caps);
+	if (!ret || strike.action != FAULT_ACCEPT)
+		return ret;
+	do_anyway(dev, state);
+	return 0;
+}
+
+void ref_migration_reset(struct ref_device *dev, enum fault_action fault)
 {
 	struct migration *migration = &dev->migration;
 
@@ -241,11 +152,10 @@ void ref_migration_reset(struct ref_device *dev)
 	if (!ref_mig_state_initiates(migration->state))
 		ref_engine_release_peers(dev);
 	ref_memory_unseal(&dev->memory); /* should that fail, it stays sealed: peers then write past the device */
-	ref_memory_untrack(&dev->memory);
-	ref_state_save_free(migration->save);
-	ref_state_load_free(migration->load);
-	migration->save = NULL;
-	migration->load = NULL;
+	if (ref_arc_end_session(migration, fault)) {
+		ref_memory_untrack(&dev->memory);
+		ref_arc_end_all_sessions(migration);
+	}
 	migration->state = MIG_RUNNING;
 }
 
@@ -257,94 +167,4 @@ uint32_t ref_migration_state(struct ref_device *dev)
 	state = dev->migration.state;
 	pthread_mutex_unlock(&dev->lock);
 	return state;
-}
-
-static uint64_t charge(struct migration *migration, uint64_t bytes, uint64_t rate)
-{
-	uint64_t now_ns = pace_now();
-	uint64_t start_ns = migration->paced_ns > now_ns ? migration->paced_ns : now_ns;
-
-	migration->paced_ns = pace_add(start_ns, pace_ns(bytes, rate));
-	return migration->paced_ns;
-}
-
-ssize_t ref_migration_read(struct ref_device *dev, void *buf, size_t size, uint64_t *done_ns)
-{
-	struct migration *migration = &dev->migration;
-	ssize_t ret = -EINVAL;
-
-	pthread_mutex_lock(&migration->session_lock);
-	if (migration->save) {
-		ret = (ssize_t)ref_state_save_read(migration->save, buf, size);
-		if (ret && migration->reinit == REINIT_TOLD)
-			migration->reinit = REINIT_NONE;
-		*done_ns = charge(migration, (uint64_t)ret, dev->options->read_bytes_per_s);
-	}
-	pthread_mutex_unlock(&migration->session_lock);
-	return ret;
-}
-
-int ref_migration_write(struct ref_device *dev, const void *buf, size_t size, uint64_t *done_ns)
-{
-	struct migration *migration = &dev->migration;
-	int ret = -EINVAL;
-
-	pthread_mutex_lock(&migration->session_lock);
-	if (migration->load) {
-		ret = ref_state_load_write(migration->load, buf, size);
-		*done_ns = charge(migration, size, dev->options->load_bytes_per_s);
-	}
-	pthread_mutex_unlock(&migration->session_lock);
-	return ret;
-}
-
-static void tell_left(struct migration *migration, uint32_t state, struct precopy_left *left)
-{
-	if (state == MIG_PRE_COPY && migration->initial_is_out)
-		rearm(migration, &migration->rearms_left);
-	ref_state_save_left(migration->save, &left->initial, &left->dirty);
-	migration->initial_is_out = !left->initial;
-	left->reinit = migration->opted_in && migration->reinit != REINIT_NONE;
-	if (left->reinit)
-		migration->reinit = REINIT_TOLD;
-}
-
-int ref_migration_precopy_left(struct ref_device *dev, struct precopy_left *left)
-{
-	struct migration *migration = &dev->migration;
-	uint32_t state;
-	int ret = -EINVAL;
-
-	pthread_mutex_lock(&migration->session_lock);
-	state = ref_migration_state(dev);
-	if (migration->save && ref_mig_state_precopies(state)) {
-		tell_left(migration, state, left);
-		ret = 0;
-	}
-	pthread_mutex_unlock(&migration->session_lock);
-	return ret;
-}
-
-void ref_migration_opt_in(struct ref_device *dev)
-{
-	pthread_mutex_lock(&dev->migration.session_lock);
-	dev->migration.opted_in = true;
-	pthread_mutex_unlock(&dev->migration.session_lock);
-}
-
-void ref_migration_opt_out(struct ref_device *dev)
-{
-	pthread_mutex_lock(&dev->migration.session_lock);
-	dev->migration.opted_in = false;
-	pthread_mutex_unlock(&dev->migration.session_lock);
-}
-
-uint64_t ref_migration_stop_bytes(struct ref_device *dev)
-{
-	uint64_t bytes;
-
-	pthread_mutex_lock(&dev->migration.session_lock);
-	bytes = ref_state_save_stop_bytes(dev, dev->migration.save);
-	pthread_mutex_unlock(&dev->migration.session_lock);
-	return bytes;
 }

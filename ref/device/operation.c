@@ -157,7 +157,7 @@ static void do_piece(struct ref_device *dev, const struct piece *piece)
 	if (op->writes_local)
 		ref_memory_mark(&dev->memory, local, piece->size);
 	if (op->guest_rights & DMA_WRITE)
-		ref_dma_log_mark(&dev->log, dev->regs.op_guest + piece->index, piece->size);
+		ref_engine_wrote(dev, dev->regs.op_guest + piece->index, piece->size);
 }
 
 /* A checksum that came with a migration: hashes again what had been hashed there. The rate is not charged. */

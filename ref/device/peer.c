@@ -119,7 +119,7 @@ uint64_t ref_peer_run(struct ref_device *dev, uint64_t now_ns)
 	ref_engine_piece_begin(dev, ENGINE_PIECE_PEER);
 	write_stamps(ring, regs->peer_entries, regs->peer_count, nr, regs->serial);
 	ref_engine_piece_end(dev);
-	ref_dma_log_mark(&dev->log, regs->peer_ring, bytes);
+	ref_engine_wrote(dev, regs->peer_ring, bytes);
 	regs->peer_count += nr;
 	dev->engine.peer_due_ns = pace_next(due_ns, now_ns, pace_ns(nr, regs->peer_rate));
 	return now_ns;

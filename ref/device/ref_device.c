@@ -6,7 +6,9 @@
 #include "ref/device/ref_device.h"
 
 #include "ref/device/client.h"
+#include "ref/device/control.h"
 #include "ref/device/device.h"
+#include "ref/device/fault_spec.h"
 #include "ref/device/listener.h"
 
 #include <errno.h>
@@ -51,6 +53,24 @@ static int check_rearms(const struct ref_device_options *options, char *error, s
 	return 0;
 }
 
+int ref_device_check_fault(const char *fault, char *error, size_t error_bytes)
+{
+	struct fault parsed;
+
+	return ref_fault_spec_parse(fault, &parsed, error, error_bytes);
+}
+
+static int check_faults(const struct ref_device_options *options, char *error, size_t error_bytes)
+{
+	int ret = 0;
+
+	if (options->nr_faults > REF_DEVICE_MAX_FAULTS)
+		return fail(error, error_bytes, -EINVAL, "more than %d faults", REF_DEVICE_MAX_FAULTS);
+	for (uint32_t i = 0; i < options->nr_faults && !ret; i++)
+		ret = ref_device_check_fault(options->faults[i], error, error_bytes);
+	return ret;
+}
+
 static int check_options(const struct ref_device_options *options, char *error, size_t error_bytes)
 {
 	if (options->nr_arc_latencies > REF_DEVICE_MAX_ARC_LATENCIES)
@@ -58,6 +78,8 @@ static int check_options(const struct ref_device_options *options, char *error, 
 	for (uint32_t i = 0; i < options->nr_arc_latencies; i++)
 		if (options->arc_latencies[i].from >= MIG_NR_STATES || options->arc_latencies[i].to >= MIG_NR_STATES)
 			return fail(error, error_bytes, -EINVAL, "arc latency %u names no device state", i);
+	if (check_faults(options, error, error_bytes))
+		return -EINVAL;
 	return check_rearms(options, error, error_bytes);
 }
 
@@ -72,21 +94,26 @@ static int serve_clients(struct ref_device *dev, int listener)
 {
 	int fd;
 
-	while ((fd = ref_listener_accept(listener, dev->stop_fd)) >= 0)
+	while ((fd = ref_listener_accept(listener, dev->stop_fd)) >= 0) {
 		ref_client_serve(dev, fd);
+		if (ref_fault_link(dev) == FAULT_LINK_DEAD)
+			return -ECONNABORTED;
+	}
 	return fd == -ECANCELED ? 0 : fd;
 }
 
 static int listen_and_serve(struct ref_device *dev, const char *path, char *error, size_t error_bytes)
 {
-	int listener = ref_listener_open(path), ret;
+	int listener = ref_listener_open(path, 0777), ret;
 
 	if (listener < 0)
 		return fail(error, error_bytes, listener, "cannot listen on %s: %s", path, strerror(-listener));
 	ret = tell_ready(dev->options->ready_fd);
 	if (!ret)
 		ret = serve_clients(dev, listener);
-	if (ret)
+	if (ret == -ECONNABORTED)
+		fail(error, error_bytes, ret, "a fault told it to die");
+	else if (ret)
 		fail(error, error_bytes, ret, "cannot serve clients on %s: %s", path, strerror(-ret));
 	ref_listener_close(listener, path);
 	return ret;
@@ -96,6 +123,7 @@ int ref_device_run(const char *socket_path, const struct ref_device_options *opt
 		   size_t error_bytes)
 {
 	struct ref_device dev;
+	struct control control;
 	int ret = check_options(options, error, error_bytes);
 
 	if (ret)
@@ -104,7 +132,12 @@ int ref_device_run(const char *socket_path, const struct ref_device_options *opt
 	if (ret)
 		return fail(error, error_bytes, ret, "no device with %llu bytes of state: %s",
 			    (unsigned long long)options->state_bytes, strerror(-ret));
-	ret = listen_and_serve(&dev, socket_path, error, error_bytes);
+	ret = ref_control_start(&control, &dev, options->control_path);
+	if (ret)
+		fail(error, error_bytes, ret, "cannot listen on %s: %s", options->control_path, strerror(-ret));
+	else
+		ret = listen_and_serve(&dev, socket_path, error, error_bytes);
+	ref_control_stop(&control);
 	ref_device_fini(&dev);
 	return ret;
 }

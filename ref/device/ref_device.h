@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The reference device as a program part: a vfio-user server for one device, on one AF_UNIX path. Everything
- * else in this folder is behind these three names. It prints nothing and installs no signal handler; the
+ * else in this folder is behind these few names. It prints nothing and installs no signal handler; the
  * caller owns the options and stop_fd. What the device is to a driver: ref/device_registers.h.
  */
 #ifndef REF_DEVICE_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define REF_DEVICE_MAX_ARC_LATENCIES 32
+#define REF_DEVICE_MAX_FAULTS        64
 
 /* Parts of the device that can be switched off, to see how a client does without them. */
 #define REF_DEVICE_NO_EXTENSION (1u << 0) /* plain vfio-user: doc/vfio-user-extension.md not offered */
@@ -39,14 +40,21 @@ struct ref_device_options {
 	uint32_t without;    /* REF_DEVICE_NO_* */
 	uint32_t nr_arc_latencies;
 	struct ref_device_arc_latency arc_latencies[REF_DEVICE_MAX_ARC_LATENCIES];
+	const char *control_path; /* a socket to be told of faults on, and asked; NULL: none */
+	uint32_t nr_faults;
+	const char *faults[REF_DEVICE_MAX_FAULTS]; /* man/godwit-device.1.scd: POINT[:ARG[:ARG]]=ACTION... */
 };
 
 void ref_device_options_init(struct ref_device_options *options);
 
+/* Whether a fault is one: 0, or -EINVAL with a sentence. */
+int ref_device_check_fault(const char *fault, char *error, size_t error_bytes);
+
 /*
  * Serves clients on socket_path, one after the other, until stop_fd becomes readable; removes the socket then
- * and returns 0. A socket file that nobody listens on is replaced, one with a listener is -EADDRINUSE. On
- * failure returns -errno and puts a sentence into error (always terminated, without a newline).
+ * and returns 0. -ECONNABORTED: a fault told it to die. A socket file that nobody listens on is replaced, one with a
+ * listener is -EADDRINUSE. On failure returns -errno and puts a sentence into error (always terminated, without a
+ * newline).
  */
 int ref_device_run(const char *socket_path, const struct ref_device_options *options, int stop_fd, char *error,
 		   size_t error_bytes);

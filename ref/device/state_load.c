@@ -8,10 +8,12 @@
 
 #include "ref/device/bits.h"
 #include "ref/device/device.h"
+#include "ref/device/fault.h"
 #include "ref/device/shared_copy.h"
 #include "ref/device/state_digest.h"
 #include "ref/device/state_format.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +22,9 @@ enum part { PART_HEAD, PART_RECORD, PART_LAYOUT, PART_BLOCK, PART_REARM, PART_DE
 
 struct state_load {
 	struct ref_device *dev;
-	int error; /* sticks */
+	int error;         /* sticks */
+	bool forgiven;     /* a fault lets a flaw pass: what comes is taken, and is not looked at */
+	uint64_t position; /* bytes that came */
 	enum part part;
 	size_t want; /* bytes of the part */
 	size_t have;
@@ -254,39 +258,114 @@ static ssize_t take(struct state_load *load, const uint8_t *buf, size_t size)
 	return ret ? ret : (ssize_t)n;
 }
 
+static bool is_one_bit(uint64_t word)
+{
+	return word && !(word & (word - 1));
+}
+
+/* What was wrong with the bytes that take() refused. */
+static enum load_flaw flaw_of(const struct state_load *load, int error, const uint8_t *buf, size_t size)
+{
+	const uint64_t magic = STATE_MAGIC;
+	uint64_t word;
+
+	if (load->part == PART_END)
+		return memcmp(buf, &magic, size < sizeof(magic) ? size : sizeof(magic)) ? LOAD_EXTRA : LOAD_DOUBLED;
+	if (error == -EINVAL)
+		return LOAD_FOREIGN;
+	if (load->part != PART_HEAD)
+		return LOAD_RECORD;
+	memcpy(&word, load->small, sizeof(word));
+	return is_one_bit(le64toh(word) ^ magic) ? LOAD_HEAD_BIT : LOAD_GARBAGE;
+}
+
+/* 0: a fault lets it pass. By another it is refused, and forgotten: whoever goes on is let go on. */
+static int refuse(struct state_load *load, enum load_flaw flaw, int error)
+{
+	struct strike strike = ref_fault_at(load->dev, FAULT_LOAD, flaw, 0, 0, load->position);
+
+	if (strike.ret)
+		error = strike.ret;
+	load->forgiven = strike.action == FAULT_ACCEPT || strike.action == FAULT_IGNORE;
+	load->error = load->forgiven ? 0 : error;
+	return strike.action == FAULT_ACCEPT ? 0 : error;
+}
+
 int ref_state_load_write(struct state_load *load, const void *buf, size_t size)
 {
 	const uint8_t *at = buf;
 
-	while (!load->error && size) {
+	load->position += size;
+	while (!load->error && !load->forgiven && size) {
 		ssize_t n = take(load, at, size);
 
-		if (n < 0) {
-			load->error = (int)n;
-			break;
-		}
+		if (n < 0)
+			return refuse(load, flaw_of(load, (int)n, at, size), (int)n);
 		at += n;
 		size -= (size_t)n;
 	}
 	return load->error;
 }
 
-static int check_whole(const struct state_load *load)
+static enum load_flaw whole_flaw(const struct state_load *load)
 {
-	if (load->error)
+	uint64_t off;
+
+	if (load->forgiven)
+		return LOAD_GOOD;
+	if (load->part == PART_HEAD)
+		return load->have ? LOAD_STUB : LOAD_EMPTY;
+	if (load->part != PART_END)
+		return load->part == PART_TRAILER ? LOAD_UNFINISHED : LOAD_TRUNCATED;
+	if (load->nr_seen != load->dev->memory.nr_blocks)
+		return LOAD_RECORD;
+	off = load->claimed ^ ref_state_digest_whole(&load->digest);
+	if (!off)
+		return LOAD_GOOD;
+	return is_one_bit(off) ? LOAD_SUM_BIT : LOAD_DIGEST;
+}
+
+static int check_whole(struct state_load *load)
+{
+	enum load_flaw flaw = whole_flaw(load);
+
+	if (load->error || load->forgiven || flaw == LOAD_GOOD)
 		return load->error;
-	if (load->part != PART_END || load->nr_seen != load->dev->memory.nr_blocks)
-		return -EBADMSG;
-	return load->claimed == ref_state_digest_whole(&load->digest) ? 0 : -EBADMSG;
+	return refuse(load, flaw, -EBADMSG);
+}
+
+/* A stream without a flaw, by a fault: refused, not taken, or taken wrongly. */
+static struct strike strike_good(struct state_load *load)
+{
+	struct memory *memory = &load->dev->memory;
+	struct strike strike = { .action = FAULT_NONE };
+
+	if (!load->forgiven)
+		strike = ref_fault_at(load->dev, FAULT_LOAD, LOAD_GOOD, 0, 0, load->position);
+	if (strike.action == FAULT_IGNORE)
+		ref_memory_fill(memory, load->dev->options->serial);
+	if (strike.action == FAULT_FLIP && strike.at < memory->size)
+		memory->data[strike.at] ^= 1;
+	return strike;
+}
+
+bool ref_state_load_has_failed(const struct state_load *load)
+{
+	return load->error != 0;
 }
 
 int ref_state_load_finish(struct state_load *load)
 {
 	struct ref_device *dev = load->dev;
+	struct strike strike;
 
 	load->error = check_whole(load);
 	if (load->error)
 		return load->error;
+	strike = strike_good(load);
+	load->error = strike.ret;
+	if (strike.ret || strike.action == FAULT_IGNORE)
+		return strike.ret;
 	pthread_mutex_lock(&dev->lock);
 	dev->regs = load->regs;
 	dev->pci = load->pci;

@@ -23,6 +23,7 @@ struct state_save {
 	struct ref_device *dev;
 	enum stage stage;
 	bool finishing;
+	bool begun;            /* its first byte was read */
 	uint64_t next_block;   /* where the search for a dirty one goes on */
 	uint64_t nr_initial;   /* blocks of the initial part: the first ones */
 	uint64_t initial_sent; /* of them */
@@ -217,7 +218,13 @@ size_t ref_state_save_read(struct state_save *save, void *buf, size_t size)
 		save->taken += n;
 		done += n;
 	}
+	save->begun |= done != 0;
 	return done;
+}
+
+bool ref_state_save_has_ended(const struct state_save *save)
+{
+	return save->stage == STAGE_END && save->taken == save->staged;
 }
 
 static uint64_t head_bytes(void)
@@ -225,7 +232,7 @@ static uint64_t head_bytes(void)
 	return STATE_HEAD_BYTES + STATE_RECORD_BYTES + ref_registers_layout_bytes();
 }
 
-void ref_state_save_left(struct state_save *save, uint64_t *initial, uint64_t *dirty)
+static void count_left(struct state_save *save, uint64_t *initial, uint64_t *dirty)
 {
 	uint64_t blocks = save->nr_initial - save->initial_sent, staged = save->staged - save->taken;
 
@@ -237,6 +244,13 @@ void ref_state_save_left(struct state_save *save, uint64_t *initial, uint64_t *d
 	*(save->staged_is_initial ? initial : dirty) += staged;
 }
 
+void ref_state_save_left(struct state_save *save, uint64_t *initial, uint64_t *dirty)
+{
+	count_left(save, initial, dirty);
+	if (!save->begun)
+		*dirty = 0;
+}
+
 /*
  * All blocks of the part are made dirty and the search begins with the first: so they come in order, and a write to
  * one that is still to come changes nothing about that.
@@ -246,7 +260,7 @@ bool ref_state_save_rearm(struct state_save *save)
 	struct memory *memory = &save->dev->memory;
 	uint64_t initial, dirty, bytes;
 
-	ref_state_save_left(save, &initial, &dirty);
+	count_left(save, &initial, &dirty);
 	if (initial || save->stage != STAGE_BLOCKS)
 		return false;
 	save->nr_initial += !save->nr_initial;
@@ -263,13 +277,14 @@ bool ref_state_save_rearm(struct state_save *save)
 
 uint64_t ref_state_save_stop_bytes(struct ref_device *dev, struct state_save *save)
 {
-	uint64_t device = 2 * STATE_RECORD_BYTES + state_device_bytes() + STATE_DIGEST_BYTES, initial, dirty;
+	uint64_t trailer = STATE_RECORD_BYTES + STATE_DIGEST_BYTES;
+	uint64_t device = STATE_RECORD_BYTES + state_device_bytes() + trailer, initial, dirty;
 
 	if (!save)
 		return head_bytes() + dev->memory.nr_blocks * BLOCK_RECORD + device;
-	if (save->stage == STAGE_END)
-		return save->staged - save->taken;
-	ref_state_save_left(save, &initial, &dirty);
+	if (save->stage == STAGE_TRAILER || save->stage == STAGE_END)
+		return save->staged - save->taken + (save->stage == STAGE_TRAILER ? trailer : 0);
+	count_left(save, &initial, &dirty);
 	pthread_mutex_lock(&dev->lock);
 	dirty += ref_memory_unsettled(&dev->memory) * BLOCK_RECORD;
 	pthread_mutex_unlock(&dev->lock);

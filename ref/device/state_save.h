@@ -23,7 +23,13 @@ void ref_state_save_finish(struct state_save *save);
 /* Bytes put into buf. Fewer than size: before finish nothing more now, after it the end. */
 size_t ref_state_save_read(struct state_save *save, void *buf, size_t size);
 
-/* What pre-copy has still to send, as of now: the initial part, and what is dirty beside it. */
+/* Nothing is left, and nothing will be. */
+bool ref_state_save_has_ended(const struct state_save *save);
+
+/*
+ * What pre-copy has still to send, as of now: the initial part, and what is dirty beside it. As linux/vfio.h has it of
+ * dirty_bytes, "this field starts at zero": nothing was sent yet that could have become dirty.
+ */
 void ref_state_save_left(struct state_save *save, uint64_t *initial, uint64_t *dirty);
 
 /*

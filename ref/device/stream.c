@@ -120,7 +120,7 @@ static uint64_t write_batch(struct ref_device *dev, uint64_t nr, uint64_t now_ns
 	for (uint64_t i = 0; i < nr; i++)
 		write_record((struct refdev_record *)(void *)ring + i, first + i, serial);
 	ref_engine_piece_end(dev);
-	ref_dma_log_mark(&dev->log, at, size);
+	ref_engine_wrote(dev, at, size);
 	regs->stream_producer = first + nr;
 	regs->stream_unsignalled = 1;
 	dev->engine.stream_due_ns = pace_next(dev->engine.stream_due_ns, now_ns, pace_ns(nr, regs->stream_rate));

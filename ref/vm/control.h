@@ -7,7 +7,7 @@
 #ifndef REF_VM_CONTROL_H
 #define REF_VM_CONTROL_H
 
-#include "ref/vm/line_client.h"
+#include "ref/control/line_client.h"
 #include "ref/vm/vm_command.h"
 
 #define CONTROL_MAX_CLIENTS 16

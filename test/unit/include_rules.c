@@ -47,9 +47,10 @@ static const struct area {
 } areas[] = {
 	{ "src", src_rule, { 0 } },
 	{ "include/godwit", public_rule, { 0 } },
-	{ "tool", program_rule, { "ref/device/ref_device.h", "ref/vm/ref_vm.h" } },
-	{ "ref/vm", program_rule, { "ref/device_registers.h" } },
-	{ "ref/device", program_rule, { "ref/device_registers.h" } },
+	{ "tool", program_rule, { "ref/device/ref_device.h", "ref/vm/ref_vm.h", "ref/device_registers.h" } },
+	{ "ref/vm", program_rule, { "ref/device_registers.h", "ref/control/line_client.h" } },
+	{ "ref/device", program_rule, { "ref/device_registers.h", "ref/control/line_client.h" } },
+	{ "ref/control", program_rule, { 0 } },
 };
 
 static void read_layers(struct tree *tree)

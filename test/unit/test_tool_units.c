@@ -51,6 +51,15 @@ static const struct parse_case parse_cases[] = {
 	{ units_parse_rate, "200M/s", 0, 200 << 20 },
 	{ units_parse_rate, "200MiB/s", 0, 200 << 20 },
 	{ units_parse_rate, "0", 0, 0 },
+	{ units_parse_rate, "25G", 0, 25ull << 30 }, /* a size a second, here as everywhere */
+	{ units_parse_rate, "25Gbit", 0, 3125000000 },
+	{ units_parse_rate, "25Gbit/s", 0, 3125000000 },
+	{ units_parse_rate, "2.5Mbit", 0, 312500 },
+	{ units_parse_rate, "800bit", 0, 100 },
+	{ units_parse_rate, "99999999Tbit", -ERANGE, 0 },
+	{ units_parse_rate, "25Gb", -EINVAL, 0 }, /* bits or bytes: it is not known */
+	{ units_parse_rate, "25gbit", -EINVAL, 0 },
+	{ units_parse_size, "25Gbit", -EINVAL, 0 },
 	{ units_parse_rate, "/s", -EINVAL, 0 },
 	{ units_parse_rate, "200M/min", -EINVAL, 0 },
 	{ units_parse_duration, "0", 0, 0 },
@@ -88,6 +97,9 @@ static void test_sizes(void **state)
 	assert_string_equal(units_size(3ull << 29).s, "1.50 GiB");
 	assert_string_equal(units_size(UINT64_MAX).s, "16.0 EiB");
 	assert_string_equal(units_rate(200 << 20).s, "200 MiB/s");
+	assert_string_equal(units_bit_rate(3125000000).s, "25.0 Gbit/s");
+	assert_string_equal(units_bit_rate(12).s, "96.0 bit/s");
+	assert_string_equal(units_bit_rate(UINT64_MAX).s, "147573953 Tbit/s");
 }
 
 static void test_durations(void **state)

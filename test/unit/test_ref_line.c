@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Lines on the reference VM's control socket: in pieces, several at once, too long, and unread answers. */
-#include "ref/vm/line_client.h"
+/* Lines on a control socket: in pieces, several at once, too long, and unread answers. */
+#include "ref/control/line_client.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -123,5 +123,5 @@ int main(void)
 		cmocka_unit_test(test_a_client_that_hung_up),
 	};
 
-	return cmocka_run_group_tests_name("refvm_line", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("ref_line", tests, NULL, NULL);
 }

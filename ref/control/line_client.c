@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A client of the control socket. */
-#include "ref/vm/line_client.h"
+#include "ref/control/line_client.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A client of the control socket: lines of JSON in, lines of JSON out, without ever waiting for it. A line in is at
- * most 64 KiB. What it does not read is kept for it up to a limit; beyond that it is let go.
+ * A client of a control socket, the VM's or the device's: lines of JSON in, lines of JSON out, without ever waiting for
+ * it. A line in is at most 64 KiB. What it does not read is kept for it up to a limit; beyond that it is let go.
  */
-#ifndef REF_VM_LINE_CLIENT_H
-#define REF_VM_LINE_CLIENT_H
+#ifndef REF_CONTROL_LINE_CLIENT_H
+#define REF_CONTROL_LINE_CLIENT_H
 
 #include <jansson.h>
 #include <stddef.h>
