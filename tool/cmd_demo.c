@@ -5,12 +5,12 @@
  */
 #include "command.h"
 #include "control_client.h"
-#include "demo.h"
 #include "json.h"
 #include "ref/vm/ref_vm.h"
 #include "report_view.h"
 #include "say.h"
 #include "stop_signals.h"
+#include "tool/demo/demo.h"
 #include "units.h"
 
 #include <errno.h>
@@ -71,6 +71,7 @@ static const struct option options[] = {
 	  .choices = ref_vm_fill_names,
 	  .help = "of guest RAM that holds data at the start" },
 	MIGRATION_OPTIONS(struct demo_args, limits),
+	DEVICE_ACCESS_OPTIONS(struct demo_args, access),
 	{ .name = "transition-latency",
 	  .kind = OPTION_DURATION,
 	  FIELD(latency_ns),
@@ -285,6 +286,11 @@ static void clean_up(struct demo *demo, int code, int ret)
 	json_decref(demo->status);
 }
 
+static bool is_stderr(const char *path)
+{
+	return path && !strcmp(path, "-");
+}
+
 static int run(const void *data, const struct words *words)
 {
 	struct demo_args args = *(const struct demo_args *)data;
@@ -295,6 +301,10 @@ static int run(const void *data, const struct words *words)
 
 	if (migration_check(&args.limits, &e)) {
 		say("demo: %s", e.what);
+		return EXIT_WRONG_USAGE;
+	}
+	if (is_stderr(args.access.trace_path) || is_stderr(args.access.trace_json_path)) {
+		say("demo: a trace is of the source's devices alone, by its process: give it a file");
 		return EXIT_WRONG_USAGE;
 	}
 	args.limits.verify = !args.unverified;

@@ -4,6 +4,7 @@
  * tells a running VM something through its control socket (vm_client.c).
  */
 #include "command.h"
+#include "device_access.h"
 #include "ref/vm/ref_vm.h"
 #include "say.h"
 #include "stop_signals.h"
@@ -21,6 +22,7 @@ struct vm_args {
 	const char *name, *incoming, *arbiter, *control;
 	uint64_t memory_bytes, vcpus, dirty_rate, seed, device_window_bytes;
 	struct text_list devices;
+	struct device_access access;
 	uint32_t log_mode, fill, p2p, json, other_side_stopped, force;
 };
 
@@ -98,6 +100,7 @@ static const struct option options[] = {
 	  .value = "SIZE",
 	  .max = 48ull << 20,
 	  .help = "incoming: bytes on the way for each device; 0: the default" },
+	DEVICE_ACCESS_OPTIONS(struct vm_args, access),
 	{ .name = "json", .kind = OPTION_FLAG, FIELD(json), .help = "as a client: print the answer as JSON" },
 	{ .name = "other-side-stopped",
 	  .kind = OPTION_FLAG,
@@ -117,11 +120,25 @@ static void tell_ready(void *ctx, const char *incoming_uri)
 	fflush(stdout);
 }
 
+static int run_traced(struct ref_vm_options *vm, const struct vm_args *args, struct gw_error *e)
+{
+	struct device_access access = args->access;
+	int ended, ret = device_access_begin(&access, e);
+
+	vm->trace = device_access_trace(&access);
+	if (!ret)
+		ret = stop_signals_open(e);
+	if (ret >= 0)
+		ret = ref_vm_run(vm, ret, e);
+	ended = device_access_end(&access, e);
+	return ret < 0 ? ret : ended;
+}
+
 static int serve(const struct vm_args *args)
 {
 	struct gw_error e = GW_ERROR_NONE;
 	struct ref_vm_options vm;
-	int stop_fd;
+	int ret;
 
 	if (args->arbiter && !args->incoming) {
 		say("vm: --arbiter goes with --incoming; the source gets its own by \"godwit migrate --arbiter\"");
@@ -149,12 +166,10 @@ static int serve(const struct vm_args *args)
 	vm.p2p = args->p2p != 0;
 	vm.ready = tell_ready;
 
-	stop_fd = stop_signals_open(&e);
-	if (stop_fd < 0 || ref_vm_run(&vm, stop_fd, &e)) {
+	ret = run_traced(&vm, args, &e);
+	if (ret < 0)
 		say_error(&e);
-		return EXIT_FAILED;
-	}
-	return EXIT_DONE;
+	return ret < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int run(const void *data, const struct words *words)

@@ -13,8 +13,7 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-	&cmd_demo, &cmd_migrate, &cmd_vm, &cmd_device, &cmd_probe,
-
+	&cmd_demo, &cmd_migrate, &cmd_vm, &cmd_device, &cmd_probe, &cmd_trace,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -20,6 +20,8 @@ extern "C" {
 #endif
 
 struct gw_device;
+struct gw_raw_ops;
+struct gw_trace;
 
 /* Device states: the uAPI's numbers. */
 #define GW_STATE_ERROR        0
@@ -183,6 +185,8 @@ struct gw_device_ops {
 
 	/* See gw_device_region_map. *map is cleared, its fd -1. */
 	int (*region_map)(void *ctx, uint32_t index, uint64_t from, struct gw_region_map *map, struct gw_error *e);
+
+	const struct gw_raw_ops *raw; /* <godwit/raw.h>: the uAPI call by call; NULL: not to be had */
 };
 
 /*
@@ -191,6 +195,19 @@ struct gw_device_ops {
  * user left in another state back to RUNNING. id names it in a migration: both sides must use the same.
  */
 int gw_device_open(struct gw_device **dev, const char *id, const char *uri, struct gw_error *e);
+
+#define GW_OPEN_AS_FOUND (1u << 0) /* stay in the state that an earlier user left */
+#define GW_OPEN_PLAIN    (1u << 1) /* vfio-user: offer nothing of godwit's extension */
+
+struct gw_open_options {
+	uint32_t size;                /* sizeof(struct gw_open_options) of the caller */
+	uint32_t flags;               /* GW_OPEN_* */
+	const struct gw_trace *trace; /* <godwit/trace.h>; must outlive the device; NULL: none */
+};
+
+/* As gw_device_open, with options; NULL: none. */
+int gw_device_open_with(struct gw_device **dev, const char *id, const char *uri, const struct gw_open_options *options,
+			struct gw_error *e);
 
 /* A kernel device fd that the VMM has opened and bound; borrowed, never closed by godwit. */
 int gw_device_from_fd(struct gw_device **dev, const char *id, int fd, struct gw_error *e);

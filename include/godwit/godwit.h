@@ -7,6 +7,7 @@
 #include <godwit/destination.h>
 #include <godwit/device.h>
 #include <godwit/error.h>
+#include <godwit/estimate.h>
 #include <godwit/report.h>
 #include <godwit/source.h>
 #include <godwit/vm.h>

@@ -84,12 +84,13 @@ static const struct gw_vm_ops ops = {
 static int open_device(struct machine *machine, const struct ref_vm_options *options, uint32_t index,
 		       struct gw_error *e)
 {
+	struct gw_open_options how = { .size = sizeof(how), .trace = options->trace };
 	struct gw_device **dev = &machine->devices[index];
 	char id[GW_DEVICE_ID_BYTES];
 	int ret;
 
 	snprintf(id, sizeof(id), "dev%u", index);
-	ret = gw_device_open(dev, id, options->device_uris[index], e);
+	ret = gw_device_open_with(dev, id, options->device_uris[index], &how, e);
 	if (ret)
 		return ret;
 	machine->vm.nr_devices++;

@@ -38,6 +38,7 @@ struct ref_vm_options {
 	enum ref_vm_fill fill;                   /* a guest that comes brings its own; default half */
 	uint64_t device_window_bytes;            /* gw_limits.device_window_bytes of an incoming migration */
 	const char *device_uris[GW_MAX_DEVICES]; /* get the ids dev0, dev1, ... */
+	const struct gw_trace *trace;            /* of what is said to them, by any thread; NULL: none */
 	const char *incoming_uri;                /* NULL: a guest starts here; else one is awaited */
 	const char *arbiter_uri;                 /* of an incoming migration; NULL: none */
 	const char *control_path;                /* NULL: no control socket */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OPEN_FLAGS      (GW_OPEN_AS_FOUND | GW_OPEN_PLAIN)
 #define MIGRATION_FLAGS (GW_MIGRATION_STOP_COPY | GW_MIGRATION_P2P | GW_MIGRATION_PRE_COPY)
 
 uint32_t device_state(const struct gw_device *dev)
@@ -91,6 +92,8 @@ int device_new(struct gw_device **dev, const char *id, const char *uri, const st
 	snprintf(new->id, sizeof(new->id), "%s", id);
 	snprintf(new->uri, sizeof(new->uri), "%s", uri);
 	memcpy(&new->ops, ops, min_u64(ops->size, sizeof(new->ops)));
+	if (new->ops.raw)
+		memcpy(&new->raw, new->ops.raw, min_u64(new->ops.raw->size, sizeof(new->raw)));
 	new->ctx = ctx;
 	new->state = GW_STATE_RUNNING;
 	ret = ask_info(new, e);
@@ -121,9 +124,23 @@ static int check_id(const char *id, struct gw_error *e)
 	return 0;
 }
 
-GW_EXPORT int gw_device_open(struct gw_device **dev, const char *id, const char *uri, struct gw_error *e)
+/* What the caller's options say as far as they reach; what they do not reach is not asked for. */
+static int take_options(struct gw_open_options *taken, const struct gw_open_options *options, const char *id,
+			struct gw_error *e)
+{
+	*taken = (struct gw_open_options){ 0 };
+	if (options)
+		memcpy(taken, options, min_u64(options->size, sizeof(*taken)));
+	if (taken->flags & ~OPEN_FLAGS)
+		return err_set(e, -EINVAL, id, "there is no such way to open a device");
+	return 0;
+}
+
+GW_EXPORT int gw_device_open_with(struct gw_device **dev, const char *id, const char *uri,
+				  const struct gw_open_options *options, struct gw_error *e)
 {
 	const struct gw_device_ops *ops;
+	struct gw_open_options taken;
 	struct uri parsed;
 	void *ctx;
 	int ret;
@@ -133,17 +150,24 @@ GW_EXPORT int gw_device_open(struct gw_device **dev, const char *id, const char 
 	if (!ret && (!uri || strlen(uri) >= DEVICE_URI_BYTES))
 		ret = err_set(e, -EINVAL, id, "the device's URI is missing or too long");
 	if (!ret)
+		ret = take_options(&taken, options, id, e);
+	if (!ret)
 		ret = uri_parse(uri, &parsed, e);
 	if (ret)
 		return ret;
 	if (parsed.kind == URI_VFIO_USER) {
 		ops = &user_ops;
-		ret = user_open(&ctx, id, parsed.name, e);
+		ret = user_open(&ctx, id, parsed.name, &taken, e);
 	} else {
 		ops = &kernel_ops;
-		ret = kernel_open(&ctx, id, &parsed, e);
+		ret = kernel_open(&ctx, id, &parsed, &taken, e);
 	}
 	return ret ? ret : device_of_backend(dev, id, uri, ops, ctx, e);
+}
+
+GW_EXPORT int gw_device_open(struct gw_device **dev, const char *id, const char *uri, struct gw_error *e)
+{
+	return gw_device_open_with(dev, id, uri, NULL, e);
 }
 
 GW_EXPORT int gw_device_from_fd(struct gw_device **dev, const char *id, int fd, struct gw_error *e)

@@ -8,6 +8,7 @@
 #define DEVICE_DEVICE_H
 
 #include <godwit/device.h>
+#include <godwit/raw.h>
 #include <godwit/report.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@ struct gw_device {
 	char id[GW_DEVICE_ID_BYTES];
 	char uri[DEVICE_URI_BYTES];
 	struct gw_device_ops ops;   /* a copy; entries that the caller's table does not reach are NULL */
+	struct gw_raw_ops raw;      /* the same of ops.raw, all NULL where there is none */
 	void *ctx;                  /* the back end's own, ended by ops.close */
 	struct gw_device_info info; /* asked once, when the device was opened */
 	uint32_t state;             /* last known, atomic */

@@ -10,6 +10,7 @@
 #include "model/device_state.h"
 
 #include <errno.h>
+#include <godwit/estimate.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -210,4 +211,15 @@ int device_walk(struct gw_device *dev, uint32_t to, struct arc_log *log, struct 
 GW_EXPORT int gw_device_state_set(struct gw_device *dev, uint32_t state, struct gw_error *e)
 {
 	return device_walk(dev, state, NULL, e);
+}
+
+GW_EXPORT int gw_device_state_set_timed(struct gw_device *dev, uint32_t state, struct gw_arc_time *arcs, uint32_t *nr,
+					struct gw_error *e)
+{
+	struct arc_log log = { .nr = 0 };
+	int ret = device_walk(dev, state, &log, e);
+
+	*nr = log.nr < *nr ? log.nr : *nr;
+	memcpy(arcs, log.arcs, *nr * sizeof(*arcs));
+	return ret;
 }

@@ -9,7 +9,9 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "device/device.h"
+#include "device/device_trace.h"
 #include "device/kernel_device.h"
+#include "device/kernel_io.h"
 #include "device/pci_id.h"
 #include "device/uapi.h"
 
@@ -18,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 static const struct {
 	int code;
@@ -54,10 +55,9 @@ static int take_info(void *ctx, struct gw_device_info *info, struct gw_error *e)
 static int reset(void *ctx, struct gw_error *e)
 {
 	struct kernel_device *dev = ctx;
+	int ret = kernel_ioctl(dev, dev->fd, VFIO_DEVICE_RESET, NULL);
 
-	if (ioctl(dev->fd, VFIO_DEVICE_RESET) < 0)
-		return err_set(e, -errno, dev->name, "the device cannot be reset: %s", strerror(errno));
-	return 0;
+	return ret < 0 ? err_set(e, ret, dev->name, "the device cannot be reset: %s", strerror(-ret)) : 0;
 }
 
 static void close_device(void *ctx)
@@ -72,6 +72,7 @@ static void close_device(void *ctx)
 	fd_close(&dev->group);
 	fd_close(&dev->container);
 	free(dev->regions);
+	device_trace_free(dev->trace);
 	free(dev);
 }
 
@@ -94,6 +95,7 @@ const struct gw_device_ops kernel_ops = {
 	.region_read = kernel_region_read,
 	.region_write = kernel_region_write,
 	.region_map = kernel_region_map,
+	.raw = &kernel_raw_ops,
 	.irq_info = kernel_irq_info,
 	.irq_set = kernel_irq_set,
 	.close = close_device,
@@ -118,9 +120,10 @@ static int ask_info(struct kernel_device *dev, struct gw_error *e)
 	uint8_t header[PCI_HEADER_BYTES];
 	int ret;
 
-	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info) < 0)
-		return err_set(e, -errno, dev->name, "the file is no VFIO device, or is not bound yet: %s",
-			       strerror(errno));
+	ret = kernel_ioctl(dev, dev->fd, VFIO_DEVICE_GET_INFO, &info);
+	if (ret < 0)
+		return err_set(e, ret, dev->name, "the file is no VFIO device, or is not bound yet: %s",
+			       strerror(-ret));
 	dev->info.nr_regions = info.num_regions;
 	dev->info.nr_irqs = info.num_irqs;
 	dev->info.features |= info.flags & VFIO_DEVICE_FLAGS_RESET ? GW_FEATURE_RESET : 0;
@@ -155,17 +158,22 @@ static int open_place(struct kernel_device *dev, const struct uri *uri, struct g
 	return by_group ? kernel_group_open(dev, &place, e) : kernel_iommufd_open(dev, &place, e);
 }
 
-int kernel_open(void **ctx, const char *id, const struct uri *uri, struct gw_error *e)
+int kernel_open(void **ctx, const char *id, const struct uri *uri, const struct gw_open_options *options,
+		struct gw_error *e)
 {
 	struct kernel_device *dev = kernel_device_new(id);
 	int ret;
 
 	if (!dev)
 		return err_set(e, -ENOMEM, id, "no memory");
-	ret = open_place(dev, uri, e);
+	ret = device_trace_new(&dev->trace, options->trace, id);
+	if (ret)
+		err_set(e, ret, id, "no memory");
+	else
+		ret = open_place(dev, uri, e);
 	if (!ret)
 		ret = ask_info(dev, e);
-	if (!ret && dev->info.migration_flags & GW_MIGRATION_STOP_COPY)
+	if (!ret && dev->info.migration_flags & GW_MIGRATION_STOP_COPY && !(options->flags & GW_OPEN_AS_FOUND))
 		ret = device_settle(&kernel_ops, dev, id, e);
 	if (ret)
 		close_device(dev);

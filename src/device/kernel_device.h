@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct device_trace;
+
 struct kernel_region {
 	uint64_t size_bytes;
 	uint64_t offset; /* of the region in the device's file */
@@ -23,6 +25,7 @@ struct kernel_region {
 
 struct kernel_device {
 	char name[GW_DEVICE_ID_BYTES]; /* for messages */
+	struct device_trace *trace;    /* NULL: nobody looks */
 	int fd;
 	bool borrowed; /* fd is somebody else's */
 	int iommufd;   /* cdev; -1: not used */
@@ -85,6 +88,9 @@ ssize_t kernel_data_read(void *ctx, void *buf, size_t size_bytes, struct gw_erro
 ssize_t kernel_data_write(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e);
 int kernel_precopy_info(void *ctx, struct gw_precopy_info *info, struct gw_error *e);
 int kernel_stop_size(void *ctx, uint64_t *bytes, struct gw_error *e);
+
+/* kernel_raw.c */
+extern const struct gw_raw_ops kernel_raw_ops;
 
 /* kernel_region.c. ask: fills dev->regions. */
 int kernel_region_ask(struct kernel_device *dev, struct gw_error *e);

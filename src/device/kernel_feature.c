@@ -3,11 +3,11 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "device/kernel_device.h"
+#include "device/kernel_io.h"
 #include "device/uapi.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #define MAX_DATA_BYTES 64u /* of any feature used here */
 
@@ -17,6 +17,7 @@ int kernel_feature(const struct kernel_device *dev, uint32_t flags, void *data, 
 		struct vfio_device_feature feature;
 		uint8_t bytes[sizeof(struct vfio_device_feature) + MAX_DATA_BYTES];
 	} arg;
+	int ret;
 
 	if (size_bytes > MAX_DATA_BYTES)
 		return -EINVAL;
@@ -24,8 +25,9 @@ int kernel_feature(const struct kernel_device *dev, uint32_t flags, void *data, 
 	arg.feature.flags = flags;
 	if (size_bytes)
 		memcpy(arg.bytes + sizeof(arg.feature), data, size_bytes);
-	if (ioctl(dev->fd, VFIO_DEVICE_FEATURE, &arg.feature) < 0)
-		return -errno;
+	ret = kernel_ioctl(dev, dev->fd, VFIO_DEVICE_FEATURE, &arg.feature);
+	if (ret < 0)
+		return ret;
 	if (size_bytes)
 		memcpy(data, arg.bytes + sizeof(arg.feature), size_bytes);
 	return 0;

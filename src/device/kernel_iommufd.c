@@ -5,12 +5,12 @@
  */
 #include "base/err.h"
 #include "device/kernel_device.h"
+#include "device/kernel_io.h"
 #include "device/uapi.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define IOMMUFD "/dev/iommu"
@@ -37,20 +37,22 @@ void kernel_iommufd_alloc_tracked(struct kernel_device *dev)
 		.pt_id = dev->ioas_id,
 	};
 
-	dev->hwpt_id = ioctl(dev->iommufd, IOMMU_HWPT_ALLOC, &alloc) < 0 ? 0 : alloc.out_hwpt_id;
+	dev->hwpt_id = kernel_ioctl(dev, dev->iommufd, IOMMU_HWPT_ALLOC, &alloc) < 0 ? 0 : alloc.out_hwpt_id;
 }
 
 static int attach_to(struct kernel_device *dev, uint32_t pt_id)
 {
 	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach), .pt_id = pt_id };
+	int ret = kernel_ioctl(dev, dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
 
-	return ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach) < 0 ? -errno : 0;
+	return ret < 0 ? ret : 0;
 }
 
 /* To a page table that tracks dirty pages, where there is one and the device goes with it. */
 static int attach(struct kernel_device *dev)
 {
 	struct iommu_destroy destroy = { .size = sizeof(destroy) };
+	int ret;
 
 	kernel_iommufd_alloc_tracked(dev);
 	if (dev->hwpt_id && !attach_to(dev, dev->hwpt_id))
@@ -58,8 +60,9 @@ static int attach(struct kernel_device *dev)
 	if (dev->hwpt_id) {
 		destroy.id = dev->hwpt_id;
 		dev->hwpt_id = 0;
-		if (ioctl(dev->iommufd, IOMMU_DESTROY, &destroy) < 0)
-			return -errno;
+		ret = kernel_ioctl(dev, dev->iommufd, IOMMU_DESTROY, &destroy);
+		if (ret < 0)
+			return ret;
 	}
 	return attach_to(dev, dev->ioas_id);
 }
@@ -71,11 +74,13 @@ static int bind_and_attach(struct kernel_device *dev, struct gw_error *e)
 	int ret;
 
 	/* EINVAL is also what a device says that somebody else has bound. */
-	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) < 0)
-		return err_set(e, -errno, dev->name, "cannot bind the device; does another process have it? (%s)",
-			       strerror(errno));
-	if (ioctl(dev->iommufd, IOMMU_IOAS_ALLOC, &alloc) < 0)
-		return err_set(e, -errno, dev->name, "cannot make an I/O address space: %s", strerror(errno));
+	ret = kernel_ioctl(dev, dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	if (ret < 0)
+		return err_set(e, ret, dev->name, "cannot bind the device; does another process have it? (%s)",
+			       strerror(-ret));
+	ret = kernel_ioctl(dev, dev->iommufd, IOMMU_IOAS_ALLOC, &alloc);
+	if (ret < 0)
+		return err_set(e, ret, dev->name, "cannot make an I/O address space: %s", strerror(-ret));
 	dev->dev_id = bind.out_devid;
 	dev->ioas_id = alloc.out_ioas_id;
 	ret = attach(dev);
@@ -103,11 +108,11 @@ int kernel_iommufd_map(struct kernel_device *dev, const struct gw_dma_map *map, 
 		.length = map->size_bytes,
 		.iova = map->iova,
 	};
+	int ret = kernel_ioctl(dev, dev->iommufd, IOMMU_IOAS_MAP, &arg);
 
-	if (ioctl(dev->iommufd, IOMMU_IOAS_MAP, &arg) < 0)
-		return err_set(e, -errno, dev->name, "cannot map DMA at %#llx: %s", (unsigned long long)map->iova,
-			       strerror(errno));
-	return 0;
+	return ret < 0 ? err_set(e, ret, dev->name, "cannot map DMA at %#llx: %s", (unsigned long long)map->iova,
+				 strerror(-ret))
+		       : 0;
 }
 
 int kernel_iommufd_unmap(struct kernel_device *dev, uint64_t iova, uint64_t size_bytes, struct gw_error *e)
@@ -118,9 +123,9 @@ int kernel_iommufd_unmap(struct kernel_device *dev, uint64_t iova, uint64_t size
 		.iova = iova,
 		.length = size_bytes,
 	};
+	int ret = kernel_ioctl(dev, dev->iommufd, IOMMU_IOAS_UNMAP, &arg);
 
-	if (ioctl(dev->iommufd, IOMMU_IOAS_UNMAP, &arg) < 0)
-		return err_set(e, -errno, dev->name, "cannot unmap DMA at %#llx: %s", (unsigned long long)iova,
-			       strerror(errno));
-	return 0;
+	return ret < 0 ? err_set(e, ret, dev->name, "cannot unmap DMA at %#llx: %s", (unsigned long long)iova,
+				 strerror(-ret))
+		       : 0;
 }

@@ -2,12 +2,12 @@
 /* Interrupts of a kernel device: eventfds for its vectors. Any thread. Source: linux/vfio.h, VFIO_DEVICE_SET_IRQS. */
 #include "base/err.h"
 #include "device/kernel_device.h"
+#include "device/kernel_io.h"
 #include "device/uapi.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #define MAX_VECTORS 4096u /* MSI-X has 2048 */
 
@@ -15,10 +15,11 @@ int kernel_irq_info(void *ctx, uint32_t index, struct gw_irq_info *info, struct 
 {
 	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = index };
 	struct kernel_device *dev = ctx;
+	int ret = kernel_ioctl(dev, dev->fd, VFIO_DEVICE_GET_IRQ_INFO, &irq);
 
-	if (ioctl(dev->fd, VFIO_DEVICE_GET_IRQ_INFO, &irq) < 0)
-		return err_set(e, -errno, dev->name, "the device tells nothing of its interrupt index %u: %s", index,
-			       strerror(errno));
+	if (ret < 0)
+		return err_set(e, ret, dev->name, "the device tells nothing of its interrupt index %u: %s", index,
+			       strerror(-ret));
 	info->index = index;
 	info->flags = irq.flags;
 	info->count = irq.count;
@@ -30,7 +31,7 @@ int kernel_irq_set(void *ctx, uint32_t index, uint32_t start, uint32_t count, co
 	struct kernel_device *dev = ctx;
 	uint32_t nr = eventfds ? count : 0;
 	struct vfio_irq_set *set;
-	int ret = 0;
+	int ret;
 
 	if (nr > MAX_VECTORS)
 		return err_set(e, -EINVAL, dev->name, "%u interrupt vectors are more than a device has", nr);
@@ -44,9 +45,9 @@ int kernel_irq_set(void *ctx, uint32_t index, uint32_t start, uint32_t count, co
 	set->count = nr;
 	if (nr)
 		memcpy(set->data, eventfds, nr * sizeof(int));
-	if (ioctl(dev->fd, VFIO_DEVICE_SET_IRQS, set) < 0)
-		ret = err_set(e, -errno, dev->name, "the device refuses eventfds for its interrupt index %u: %s", index,
-			      strerror(errno));
+	ret = kernel_ioctl(dev, dev->fd, VFIO_DEVICE_SET_IRQS, set);
 	free(set);
-	return ret;
+	return ret < 0 ? err_set(e, ret, dev->name, "the device refuses eventfds for its interrupt index %u: %s", index,
+				 strerror(-ret))
+		       : 0;
 }

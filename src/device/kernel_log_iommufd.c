@@ -6,10 +6,8 @@
  */
 #include "base/bits.h"
 #include "device/kernel_device.h"
+#include "device/kernel_io.h"
 #include "device/uapi.h"
-
-#include <errno.h>
-#include <sys/ioctl.h>
 
 static bool is_there(const struct kernel_device *dev)
 {
@@ -19,8 +17,9 @@ static bool is_there(const struct kernel_device *dev)
 static int set_tracking(const struct kernel_device *dev, uint32_t flags)
 {
 	struct iommu_hwpt_set_dirty_tracking arg = { .size = sizeof(arg), .flags = flags, .hwpt_id = dev->hwpt_id };
+	int ret = kernel_ioctl(dev, dev->iommufd, IOMMU_HWPT_SET_DIRTY_TRACKING, &arg);
 
-	return ioctl(dev->iommufd, IOMMU_HWPT_SET_DIRTY_TRACKING, &arg) < 0 ? -errno : 0;
+	return ret < 0 ? ret : 0;
 }
 
 /* Clears all that was dirty before. */
@@ -70,8 +69,9 @@ static int read_bits(struct kernel_device *dev, uint64_t iova, uint64_t size_byt
 		.page_size = page_size,
 		.data = (uintptr_t)bits,
 	};
+	int ret = kernel_ioctl(dev, dev->iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg);
 
-	return ioctl(dev->iommufd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg) < 0 ? -errno : 0;
+	return ret < 0 ? ret : 0;
 }
 
 const struct kernel_log_source kernel_log_iommufd = {

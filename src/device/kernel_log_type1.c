@@ -7,12 +7,12 @@
 #include "base/bitmap.h"
 #include "base/bits.h"
 #include "device/kernel_device.h"
+#include "device/kernel_io.h"
 #include "device/uapi.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #define MAX_INFO_BYTES (64 * KIB)
 
@@ -24,8 +24,9 @@ static bool is_there(const struct kernel_device *dev)
 static int switch_log(struct kernel_device *dev, uint32_t flags)
 {
 	struct vfio_iommu_type1_dirty_bitmap arg = { .argsz = sizeof(arg), .flags = flags };
+	int ret = kernel_ioctl(dev, dev->container, VFIO_IOMMU_DIRTY_PAGES, &arg);
 
-	return ioctl(dev->container, VFIO_IOMMU_DIRTY_PAGES, &arg) < 0 ? -errno : 0;
+	return ret < 0 ? ret : 0;
 }
 
 static int start(struct kernel_device *dev)
@@ -68,12 +69,14 @@ static int read_bits(struct kernel_device *dev, uint64_t iova, uint64_t size_byt
 		struct vfio_iommu_type1_dirty_bitmap head;
 		uint8_t bytes[sizeof(struct vfio_iommu_type1_dirty_bitmap) + sizeof(get)];
 	} arg;
+	int ret;
 
 	(void)how; /* there is no reading without clearing */
 	arg.head.argsz = sizeof(arg.bytes);
 	arg.head.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
 	memcpy(arg.bytes + sizeof(arg.head), &get, sizeof(get));
-	return ioctl(dev->container, VFIO_IOMMU_DIRTY_PAGES, &arg) < 0 ? -errno : 0;
+	ret = kernel_ioctl(dev, dev->container, VFIO_IOMMU_DIRTY_PAGES, &arg);
+	return ret < 0 ? ret : 0;
 }
 
 static int report_map(struct kernel_device *dev, const struct kernel_map *map)
@@ -107,13 +110,15 @@ static int unmap_with_bits(struct kernel_device *dev, uint64_t first, uint64_t l
 		struct vfio_iommu_type1_dma_unmap head;
 		uint8_t bytes[sizeof(struct vfio_iommu_type1_dma_unmap) + sizeof(bitmap)];
 	} arg;
+	int ret;
 
 	arg.head.argsz = sizeof(arg.bytes);
 	arg.head.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	arg.head.iova = first;
 	arg.head.size = last - first + 1;
 	memcpy(arg.bytes + sizeof(arg.head), &bitmap, sizeof(bitmap));
-	return ioctl(dev->container, VFIO_IOMMU_UNMAP_DMA, &arg) < 0 ? -errno : 0;
+	ret = kernel_ioctl(dev, dev->container, VFIO_IOMMU_UNMAP_DMA, &arg);
+	return ret < 0 ? ret : 0;
 }
 
 static int unmap(struct kernel_device *dev, uint64_t first, uint64_t last)
@@ -156,7 +161,7 @@ void kernel_log_ask_type1(struct kernel_device *dev)
 	uint32_t size_bytes;
 	uint8_t *info;
 
-	if (ioctl(dev->container, VFIO_IOMMU_GET_INFO, &head) < 0)
+	if (kernel_ioctl(dev, dev->container, VFIO_IOMMU_GET_INFO, &head) < 0)
 		return;
 	size_bytes = head.argsz;
 	if (size_bytes <= sizeof(head) || size_bytes > MAX_INFO_BYTES)
@@ -165,7 +170,7 @@ void kernel_log_ask_type1(struct kernel_device *dev)
 	if (!info)
 		return;
 	memcpy(info, &size_bytes, sizeof(size_bytes));
-	if (ioctl(dev->container, VFIO_IOMMU_GET_INFO, info) == 0) {
+	if (kernel_ioctl(dev, dev->container, VFIO_IOMMU_GET_INFO, info) == 0) {
 		memcpy(&head, info, sizeof(head));
 		if (head.flags & VFIO_IOMMU_INFO_CAPS)
 			find_migration(dev, info, size_bytes, head.cap_offset);

@@ -8,23 +8,27 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "device/kernel_device.h"
+#include "device/kernel_io.h"
 #include "device/uapi.h"
 #include "model/device_state.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 _Static_assert(GW_PRECOPY_REINIT == VFIO_PRECOPY_INFO_REINIT, "gw_precopy_info has the uAPI's flags");
 
-/* The device is in a state: a data fd of another session than that state's is of no more use. */
+/*
+ * The device is in a state: a data fd of another session than that state's is of no more use. kernel_raw.c leaves one
+ * without a session where no state accounts for it.
+ */
 static void arrive(struct kernel_device *dev, uint32_t state)
 {
+	enum device_session session = device_state_session(state);
+
 	dev->state = state;
-	if (device_state_session(state) != dev->session)
+	if (session == SESSION_NONE || session != dev->session)
 		fd_close(&dev->data_fd);
-	dev->session = device_state_session(state);
+	dev->session = session;
 }
 
 int kernel_state_get(void *ctx, uint32_t *state, struct gw_error *e)
@@ -83,14 +87,14 @@ ssize_t kernel_data_read(void *ctx, void *buf, size_t size_bytes, struct gw_erro
 	if (dev->data_fd < 0 || dev->session != SESSION_SAVE)
 		return no_session(dev, e);
 	do
-		n = read(dev->data_fd, buf, size_bytes);
-	while (n < 0 && errno == EINTR);
+		n = kernel_read(dev, buf, size_bytes);
+	while (n == -EINTR);
 	if (n > 0 || (!n && !precopy))
 		return n;
-	if (precopy && (!n || errno == ENOMSG))
+	if (precopy && (!n || n == -ENOMSG))
 		return -ENOMSG;
-	return err_set(e, errno == ENOMSG ? -EPROTO : -errno, dev->name, "cannot read the device's state: %s",
-		       strerror(errno));
+	return err_set(e, n == -ENOMSG ? -EPROTO : (int)n, dev->name, "cannot read the device's state: %s",
+		       strerror((int)-n));
 }
 
 ssize_t kernel_data_write(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e)
@@ -101,25 +105,26 @@ ssize_t kernel_data_write(void *ctx, const void *buf, size_t size_bytes, struct 
 	if (dev->data_fd < 0 || dev->session != SESSION_LOAD)
 		return no_session(dev, e);
 	do
-		n = write(dev->data_fd, buf, size_bytes);
-	while (n < 0 && errno == EINTR);
+		n = kernel_write(dev, buf, size_bytes);
+	while (n == -EINTR);
 	if (n > 0)
 		return n;
 	if (!n)
 		return err_set(e, -EIO, dev->name, "the device takes no more of its state");
-	return err_set(e, -errno, dev->name, "the device refuses its state: %s", strerror(errno));
+	return err_set(e, (int)n, dev->name, "the device refuses its state: %s", strerror((int)-n));
 }
 
 int kernel_precopy_info(void *ctx, struct gw_precopy_info *info, struct gw_error *e)
 {
 	struct vfio_precopy_info precopy = { .argsz = sizeof(precopy) };
 	struct kernel_device *dev = ctx;
+	int ret;
 
 	if (dev->data_fd < 0 || dev->session != SESSION_SAVE)
 		return no_session(dev, e);
-	if (ioctl(dev->data_fd, VFIO_MIG_GET_PRECOPY_INFO, &precopy) < 0)
-		return err_set(e, -errno, dev->name, "the device does not tell its pre-copy sizes: %s",
-			       strerror(errno));
+	ret = kernel_ioctl(dev, dev->data_fd, VFIO_MIG_GET_PRECOPY_INFO, &precopy);
+	if (ret < 0)
+		return err_set(e, ret, dev->name, "the device does not tell its pre-copy sizes: %s", strerror(-ret));
 	info->initial_bytes = precopy.initial_bytes;
 	info->dirty_bytes = precopy.dirty_bytes;
 	info->flags = precopy.flags;

@@ -4,6 +4,7 @@
  */
 #include "base/err.h"
 #include "device/kernel_device.h"
+#include "device/kernel_io.h"
 #include "device/mappable.h"
 #include "device/uapi.h"
 
@@ -11,8 +12,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #define MAX_REGIONS 1024u
 
@@ -27,7 +26,7 @@ int kernel_region_ask(struct kernel_device *dev, struct gw_error *e)
 	for (uint32_t i = 0; i < dev->info.nr_regions; i++) {
 		struct vfio_region_info region = { .argsz = sizeof(region), .index = i };
 
-		if (ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &region) < 0)
+		if (kernel_ioctl(dev, dev->fd, VFIO_DEVICE_GET_REGION_INFO, &region) < 0)
 			continue;
 		dev->regions[i].size_bytes = region.size;
 		dev->regions[i].offset = region.offset;
@@ -72,8 +71,8 @@ ssize_t kernel_region_read(void *ctx, uint32_t index, uint64_t offset, void *buf
 
 	if (ret)
 		return ret;
-	n = pread(dev->fd, buf, size_bytes, at);
-	return n < 0 ? err_set(e, -errno, dev->name, "cannot read region %u: %s", index, strerror(errno)) : n;
+	n = kernel_pread(dev, index, buf, size_bytes, at);
+	return n < 0 ? err_set(e, (int)n, dev->name, "cannot read region %u: %s", index, strerror((int)-n)) : n;
 }
 
 ssize_t kernel_region_write(void *ctx, uint32_t index, uint64_t offset, const void *buf, size_t size_bytes,
@@ -86,8 +85,8 @@ ssize_t kernel_region_write(void *ctx, uint32_t index, uint64_t offset, const vo
 
 	if (ret)
 		return ret;
-	n = pwrite(dev->fd, buf, size_bytes, at);
-	return n < 0 ? err_set(e, -errno, dev->name, "cannot write region %u: %s", index, strerror(errno)) : n;
+	n = kernel_pwrite(dev, index, buf, size_bytes, at);
+	return n < 0 ? err_set(e, (int)n, dev->name, "cannot write region %u: %s", index, strerror((int)-n)) : n;
 }
 
 /* Capabilities are asked for again, with room for them: at open only size, place and rights were of interest. */
@@ -102,8 +101,9 @@ int kernel_region_map(void *ctx, uint32_t index, uint64_t from, struct gw_region
 
 	if (index >= dev->info.nr_regions)
 		return err_set(e, -EINVAL, dev->name, "the device has no region %u", index);
-	if (ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &region) < 0)
-		return err_set(e, -errno, dev->name, "cannot ask for region %u: %s", index, strerror(errno));
+	ret = kernel_ioctl(dev, dev->fd, VFIO_DEVICE_GET_REGION_INFO, &region);
+	if (ret < 0)
+		return err_set(e, ret, dev->name, "cannot ask for region %u: %s", index, strerror(-ret));
 	ret = mappable_find(region.bytes, sizeof(region), from, map);
 	if (ret)
 		return err_set(e, ret, dev->name, "%s", mappable_error(ret));

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "device/device.h"
+#include "device/device_trace.h"
 #include "device/pci_id.h"
 #include "device/user_device.h"
 #include "wire/cursor.h"
@@ -57,6 +58,7 @@ static void close_device(void *ctx)
 
 	user_conn_close(&dev->data);
 	user_conn_close(&dev->commands);
+	device_trace_free(dev->trace);
 	user_maps_fini(&dev->maps);
 	pthread_mutex_destroy(&dev->log_lock);
 	free(dev);
@@ -81,6 +83,7 @@ const struct gw_device_ops user_ops = {
 	.region_read = user_region_read,
 	.region_write = user_region_write,
 	.region_map = user_region_map,
+	.raw = &user_raw_ops,
 	.irq_info = user_irq_info,
 	.irq_set = user_irq_set,
 	.close = close_device,
@@ -89,7 +92,8 @@ const struct gw_device_ops user_ops = {
 static int exchange_versions(struct user_device *dev, struct user_fds *fds, struct gw_error *e)
 {
 	struct user_call call = { .command = USER_VERSION, .reply_size = MAX_VERSION_BYTES, .fds_taken = fds };
-	void *offer = user_version_offer(&call.request_bytes);
+	bool plain = dev->open_flags & GW_OPEN_PLAIN;
+	void *offer = user_version_offer(plain ? 0 : USER_EXT_ALL, &call.request_bytes);
 	int ret = -ENOMEM;
 
 	call.request = offer;
@@ -98,6 +102,8 @@ static int exchange_versions(struct user_device *dev, struct user_fds *fds, stru
 		ret = user_call(&dev->commands, &call, e);
 	if (!ret)
 		ret = user_version_read(call.reply, call.reply_bytes, dev->commands.name, &dev->server, e);
+	if (plain)
+		dev->server.extension = 0; /* what was not offered is not agreed on, whatever the answer */
 	free(call.reply);
 	free(offer);
 	return ret == -ENOMEM ? err_set(e, ret, dev->commands.name, "no memory") : ret;
@@ -115,7 +121,7 @@ static int agree(struct user_device *dev, struct gw_error *e)
 	user_fds_close(&fds);
 	if (fd < 0)
 		return ret;
-	ret = user_conn_start(&dev->data, dev->commands.name, fd, user_dma_serve, dev, e);
+	ret = user_conn_start(&dev->data, dev->commands.name, fd, dev->trace, user_dma_serve, dev, e);
 	if (!ret)
 		dev->info.features |= GW_FEATURE_DATA_SOCKET;
 	return ret;
@@ -124,13 +130,14 @@ static int agree(struct user_device *dev, struct gw_error *e)
 static int ask_info(struct user_device *dev, struct gw_error *e)
 {
 	uint8_t request[INFO_BYTES] = { INFO_BYTES }, reply[INFO_BYTES];
-	struct wire_in in = wire_in(reply, sizeof(reply));
+	struct wire_in in;
 	uint32_t flags;
 	int ret;
 
 	ret = user_simple_call(dev, USER_GET_INFO, request, sizeof(request), reply, sizeof(reply), e);
 	if (ret)
 		return ret;
+	in = wire_in(reply, sizeof(reply));
 	wire_get_u32(&in); /* argsz */
 	flags = wire_get_u32(&in);
 	if (flags & VFIO_DEVICE_FLAGS_RESET)
@@ -156,22 +163,41 @@ static void ask_identity(struct user_device *dev)
 		pci_id_read(header, &dev->info);
 }
 
+/* Of a device that was left as it was found, in a state in which its server may have nothing to say of it. */
+static int ask_info_as_found(struct user_device *dev, struct gw_error *e)
+{
+	struct gw_error why = GW_ERROR_NONE;
+	uint32_t state = GW_STATE_RUNNING;
+	int ret = ask_info(dev, &why);
+
+	if (!ret || ret == -EPIPE || ret == -ETIMEDOUT || ret == -EBADMSG || ret == -EPROTO ||
+	    user_state_get(dev, &state, NULL) || state == GW_STATE_RUNNING) {
+		err_first(e, &why);
+		return ret;
+	}
+	return 0;
+}
+
 static int introduce(struct user_device *dev, struct gw_error *e)
 {
+	bool migrates;
 	int ret = agree(dev, e);
 
 	if (!ret)
 		ret = user_feature_ask(dev, e);
-	if (!ret && dev->info.migration_flags & GW_MIGRATION_STOP_COPY)
+	if (ret)
+		return ret;
+	migrates = dev->info.migration_flags & GW_MIGRATION_STOP_COPY;
+	if (migrates && !(dev->open_flags & GW_OPEN_AS_FOUND))
 		ret = device_settle(&user_ops, dev, dev->commands.name, e);
 	if (!ret)
-		ret = ask_info(dev, e);
+		ret = migrates && dev->open_flags & GW_OPEN_AS_FOUND ? ask_info_as_found(dev, e) : ask_info(dev, e);
 	if (!ret)
 		ask_identity(dev);
 	return ret;
 }
 
-int user_open_fd(void **ctx, const char *id, int fd, struct gw_error *e)
+int user_open_fd(void **ctx, const char *id, int fd, const struct gw_open_options *options, struct gw_error *e)
 {
 	struct user_device *dev = calloc(1, sizeof(*dev));
 	int ret;
@@ -181,10 +207,17 @@ int user_open_fd(void **ctx, const char *id, int fd, struct gw_error *e)
 		return err_set(e, -ENOMEM, id, "no memory");
 	}
 	dev->commands.fd = dev->data.fd = -1;
+	dev->open_flags = options->flags;
 	dev->state = GW_STATE_RUNNING;
 	user_maps_init(&dev->maps);
 	pthread_mutex_init(&dev->log_lock, NULL);
-	ret = user_conn_start(&dev->commands, id, fd, user_dma_serve, dev, e);
+	ret = device_trace_new(&dev->trace, options->trace, id);
+	if (ret) {
+		fd_close(&fd);
+		err_set(e, ret, id, "no memory");
+	} else {
+		ret = user_conn_start(&dev->commands, id, fd, dev->trace, user_dma_serve, dev, e);
+	}
 	if (!ret)
 		ret = introduce(dev, e);
 	if (ret)
@@ -194,11 +227,15 @@ int user_open_fd(void **ctx, const char *id, int fd, struct gw_error *e)
 	return ret;
 }
 
-int user_open(void **ctx, const char *id, const char *path, struct gw_error *e)
+int user_open(void **ctx, const char *id, const char *path, const struct gw_open_options *options, struct gw_error *e)
 {
-	int fd, ret = user_socket_connect(path, &fd);
+	int fd, ret = user_socket_connect(path, USER_TIMEOUT_NS, &fd);
 
+	if (ret == -ETIMEDOUT)
+		return err_set(e, ret, id,
+			       "the vfio-user server at %s takes no connection; perhaps another client has the device",
+			       path);
 	if (ret)
 		return err_set(e, ret, id, "cannot connect to the vfio-user server at %s: %s", path, strerror(-ret));
-	return user_open_fd(ctx, id, fd, e);
+	return user_open_fd(ctx, id, fd, options, e);
 }

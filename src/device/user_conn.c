@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/thread.h"
 #include "device/user_reader.h"
+#include "device/user_trace.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,11 +18,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-int user_conn_start(struct user_conn *c, const char *name, int fd, user_serve_fn *serve, void *arg, struct gw_error *e)
+int user_conn_start(struct user_conn *c, const char *name, int fd, struct device_trace *trace, user_serve_fn *serve,
+		    void *arg, struct gw_error *e)
 {
 	int ret;
 
-	*c = (struct user_conn){ .fd = fd, .serve = serve, .serve_arg = arg };
+	*c = (struct user_conn){ .fd = fd, .trace = trace, .serve = serve, .serve_arg = arg };
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	pthread_mutex_init(&c->send_lock, NULL);
 	pthread_mutex_init(&c->lock, NULL);
@@ -186,6 +188,11 @@ static int explain(const struct user_conn *c, const struct user_call *call, int 
 
 	if (call->refused)
 		return err_set(e, code, c->name, "the vfio-user server refused %s: %s", command, strerror(-code));
+	/* Servers take one client after the other, so who is not greeted may be one too many. */
+	if (code == -ETIMEDOUT && call->command == USER_VERSION)
+		return err_set(e, code, c->name,
+			       "the vfio-user server of %s does not answer; perhaps another client has the device",
+			       c->name);
 	for (unsigned i = 0; i < ARRAY_SIZE(ends); i++)
 		if (ends[i].code == code)
 			return err_set(e, code, c->name, "the vfio-user server of %s %s (%s)", c->name, ends[i].did,
@@ -203,6 +210,7 @@ int user_call(struct user_conn *c, struct user_call *call, struct gw_error *e)
 		[2] = { .iov_base = (void *)call->payload, .iov_len = call->payload_bytes },
 	};
 	struct user_slot *slot;
+	uint64_t began_ns = 0;
 	int ret;
 
 	if (call->fds_taken)
@@ -210,11 +218,15 @@ int user_call(struct user_conn *c, struct user_call *call, struct gw_error *e)
 	call->refused = call->result = 0;
 	call->reply_bytes = 0;
 	ret = take_slot(c, call, deadline_ns, &slot);
+	if (c->trace)
+		began_ns = clock_now_ns(&clock_monotonic);
 	if (!ret) {
 		header.msg_id = slot->msg_id;
 		/* A failure to send has failed the connection, which is what ends the wait. */
 		send_message(c, &header, iov, call->fds, call->nr_fds, deadline_ns);
 		ret = wait_slot(c, slot, deadline_ns);
 	}
+	if (c->trace)
+		user_trace_call(c->trace, call, ret, began_ns);
 	return ret ? explain(c, call, ret, e) : 0;
 }

@@ -50,6 +50,7 @@ struct user_slot {
 };
 
 struct user_conn;
+struct device_trace;
 
 /*
  * A command of the server, in the reading thread. The payload is valid during the call. Answers with
@@ -61,6 +62,7 @@ typedef int user_serve_fn(void *arg, struct user_conn *c, const struct user_head
 struct user_conn {
 	char name[GW_DEVICE_ID_BYTES]; /* for messages */
 	int fd;
+	struct device_trace *trace; /* NULL: nobody looks */
 	pthread_t reader;
 	user_serve_fn *serve;
 	void *serve_arg;
@@ -86,8 +88,9 @@ enum user_slot_state {
 		.fd = -1 \
 	} /* may be closed */
 
-/* Takes the fd over, also when it fails, and starts reading. */
-int user_conn_start(struct user_conn *c, const char *name, int fd, user_serve_fn *serve, void *arg, struct gw_error *e);
+/* Takes the fd over, also when it fails, and starts reading. trace: the caller's, to the end; NULL: none. */
+int user_conn_start(struct user_conn *c, const char *name, int fd, struct device_trace *trace, user_serve_fn *serve,
+		    void *arg, struct gw_error *e);
 /* No call may be under way. */
 void user_conn_close(struct user_conn *c);
 

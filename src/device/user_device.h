@@ -15,7 +15,9 @@
 
 struct user_device {
 	struct user_conn commands;
-	struct user_conn data; /* device state; fd -1: it goes over `commands` */
+	struct user_conn data;      /* device state; fd -1: it goes over `commands` */
+	struct device_trace *trace; /* of both connections; NULL: nobody looks */
+	uint32_t open_flags;        /* GW_OPEN_* */
 	struct user_server server;
 	struct user_maps maps;
 	pthread_mutex_t log_lock; /* the server's log is asked and changed by one at a time; before maps.lock */
@@ -35,6 +37,13 @@ int user_feature_set(struct user_device *dev, uint32_t feature, const void *data
 int user_feature_probe(struct user_device *dev, uint32_t feature, uint32_t operations, struct gw_error *e);
 /* Fills info's migration flags and features, from what was agreed and what the server answers. */
 int user_feature_ask(struct user_device *dev, struct gw_error *e);
+
+/*
+ * user_data.c: one message of device state, of at most size_bytes. Bytes that came or were taken, or -errno; *refused:
+ * the server's own -errno if it answered with an error, else 0.
+ */
+ssize_t user_data_ask(struct user_device *dev, void *buf, size_t size_bytes, int *refused, struct gw_error *e);
+ssize_t user_data_give(struct user_device *dev, const void *buf, size_t size_bytes, int *refused, struct gw_error *e);
 
 /* user_migration.c */
 int user_state_get(void *ctx, uint32_t *state, struct gw_error *e);
@@ -57,6 +66,9 @@ int user_dma_map(void *ctx, const struct gw_dma_map *map, struct gw_error *e);
 int user_dma_unmap(void *ctx, uint64_t iova, uint64_t size_bytes, struct gw_error *e);
 int user_dma_serve(void *arg, struct user_conn *c, const struct user_header *header, const void *payload,
 		   size_t payload_bytes);
+
+/* user_raw.c */
+extern const struct gw_raw_ops user_raw_ops;
 
 /* user_region.c */
 int user_region_info(void *ctx, uint32_t index, struct gw_region_info *info, struct gw_error *e);

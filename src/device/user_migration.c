@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Migration of a vfio-user device: its state, its state's bytes, what is left of them. Called by the thread that
- * migrates the device. State goes over the data socket where there is one, so that a large read does not hold up
- * the guest's register accesses.
+ * migrates the device.
  */
 #include "base/bits.h"
 #include "base/err.h"
@@ -13,7 +12,6 @@
 #include <errno.h>
 
 #define STATE_BYTES        8u
-#define DATA_HEAD_BYTES    8u
 #define PRECOPY_INFO_BYTES 24u
 
 int user_state_get(void *ctx, uint32_t *state, struct gw_error *e)
@@ -47,11 +45,6 @@ int user_state_set(void *ctx, uint32_t state, struct gw_error *e)
 	return ret;
 }
 
-static struct user_conn *data_conn(struct user_device *dev)
-{
-	return dev->data.fd >= 0 ? &dev->data : &dev->commands;
-}
-
 /* An empty read is the end in STOP_COPY alone; before that it is "nothing now". */
 static ssize_t nothing(const struct user_device *dev)
 {
@@ -60,65 +53,25 @@ static ssize_t nothing(const struct user_device *dev)
 
 ssize_t user_data_read(void *ctx, void *buf, size_t size_bytes, struct gw_error *e)
 {
-	struct user_device *dev = ctx;
-	uint32_t asked = (uint32_t)min_u64(size_bytes, dev->server.max_data_bytes);
-	uint8_t request[DATA_HEAD_BYTES], reply[DATA_HEAD_BYTES];
-	struct wire_out out = wire_out(request, sizeof(request));
 	struct gw_error why = GW_ERROR_NONE;
-	struct user_call call = {
-		.command = USER_DATA_READ,
-		.request = request,
-		.request_bytes = sizeof(request),
-		.reply = reply,
-		.reply_size = sizeof(reply),
-		.reply_min = sizeof(reply),
-		.data = buf,
-		.data_size = asked,
-	};
-	struct wire_in in;
-	uint32_t got;
-	int ret;
+	struct user_device *dev = ctx;
+	int refused;
+	ssize_t n = user_data_ask(dev, buf, size_bytes, &refused, &why);
 
-	wire_put_u32(&out, DATA_HEAD_BYTES + asked);
-	wire_put_u32(&out, asked);
-	ret = user_call(data_conn(dev), &call, &why);
-	if (call.refused == -ENOMSG && nothing(dev))
+	if (refused == -ENOMSG && nothing(dev))
 		return -ENOMSG;
-	if (ret) {
+	if (n < 0) {
 		err_first(e, &why);
-		return call.refused ? -EIO : ret;
+		return refused ? -EIO : n;
 	}
-	in = wire_in(reply, sizeof(reply));
-	wire_get_u32(&in); /* argsz */
-	got = wire_get_u32(&in);
-	/* The reply may be padded to what was asked, its size field counts. */
-	if (got > asked || got > call.reply_bytes - sizeof(reply))
-		return err_set(e, -EBADMSG, dev->commands.name,
-			       "the server promises %u bytes of device state and sent %zu", got,
-			       call.reply_bytes - sizeof(reply));
-	return got ? (ssize_t)got : nothing(dev);
+	return n ? n : nothing(dev);
 }
 
 ssize_t user_data_write(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e)
 {
-	struct user_device *dev = ctx;
-	uint32_t most = dev->server.extension ? USER_MAX_DATA_BYTES : USER_PLAIN_WRITE_BYTES;
-	uint32_t size = (uint32_t)min_u64(size_bytes, min_u64(most, dev->server.max_data_bytes));
-	uint8_t request[DATA_HEAD_BYTES];
-	struct wire_out out = wire_out(request, sizeof(request));
-	struct user_call call = {
-		.command = USER_DATA_WRITE,
-		.request = request,
-		.request_bytes = sizeof(request),
-		.payload = buf,
-		.payload_bytes = size,
-	};
-	int ret;
+	int refused;
 
-	wire_put_u32(&out, DATA_HEAD_BYTES + size);
-	wire_put_u32(&out, size);
-	ret = user_call(data_conn(dev), &call, e);
-	return ret ? ret : (ssize_t)size;
+	return user_data_give(ctx, buf, size_bytes, &refused, e);
 }
 
 int user_precopy_info(void *ctx, struct gw_precopy_info *info, struct gw_error *e)

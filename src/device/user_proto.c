@@ -40,6 +40,7 @@ static const char *const command_names[] = {
 	[USER_DMA_UNMAP] = "DMA_UNMAP",
 	[USER_GET_INFO] = "DEVICE_GET_INFO",
 	[USER_GET_REGION_INFO] = "DEVICE_GET_REGION_INFO",
+	[USER_GET_REGION_IO_FDS] = "DEVICE_GET_REGION_IO_FDS",
 	[USER_GET_IRQ_INFO] = "DEVICE_GET_IRQ_INFO",
 	[USER_SET_IRQS] = "DEVICE_SET_IRQS",
 	[USER_REGION_READ] = "REGION_READ",
@@ -47,16 +48,20 @@ static const char *const command_names[] = {
 	[USER_DMA_READ] = "DMA_READ",
 	[USER_DMA_WRITE] = "DMA_WRITE",
 	[USER_RESET] = "DEVICE_RESET",
+	[USER_REGION_WRITE_MULTI] = "REGION_WRITE_MULTI",
 	[USER_FEATURE] = "DEVICE_FEATURE",
 	[USER_DATA_READ] = "MIG_DATA_READ",
 	[USER_DATA_WRITE] = "MIG_DATA_WRITE",
 };
 
+bool user_command_is_known(uint16_t command)
+{
+	return command < ARRAY_SIZE(command_names) && command_names[command];
+}
+
 const char *user_command_name(uint16_t command)
 {
-	if (command >= ARRAY_SIZE(command_names) || !command_names[command])
-		return "command";
-	return command_names[command];
+	return user_command_is_known(command) ? command_names[command] : "command";
 }
 
 int user_errno(uint32_t error)

@@ -6,6 +6,7 @@
 #ifndef DEVICE_USER_PROTO_H
 #define DEVICE_USER_PROTO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* vfio-user is in the host's byte order, the cursors of wire/cursor.h are little-endian. */
@@ -20,6 +21,7 @@ enum user_command {
 	USER_DMA_UNMAP = 3,
 	USER_GET_INFO = 4,
 	USER_GET_REGION_INFO = 5,
+	USER_GET_REGION_IO_FDS = 6, /* this and 15 are only known by name */
 	USER_GET_IRQ_INFO = 7,
 	USER_SET_IRQS = 8,
 	USER_REGION_READ = 9,
@@ -27,6 +29,7 @@ enum user_command {
 	USER_DMA_READ = 11,
 	USER_DMA_WRITE = 12,
 	USER_RESET = 13,
+	USER_REGION_WRITE_MULTI = 15,
 	USER_FEATURE = 16,
 	USER_DATA_READ = 17,
 	USER_DATA_WRITE = 18,
@@ -52,8 +55,9 @@ void user_header_encode(uint8_t buf[USER_HEADER_BYTES], const struct user_header
 /* -EBADMSG: shorter than a header, or neither a command nor a reply. */
 int user_header_decode(const uint8_t buf[USER_HEADER_BYTES], struct user_header *header);
 
-/* "DMA_MAP"; "command" for a number that this client does not use. */
+/* "DMA_MAP"; "command" for a number that is not known. */
 const char *user_command_name(uint16_t command);
+bool user_command_is_known(uint16_t command);
 
 /* A server's errno as ours: -EIO for one that is none. */
 int user_errno(uint32_t error);

@@ -7,6 +7,7 @@
 #include "device/user_reader.h"
 
 #include "base/bits.h"
+#include "device/user_trace.h"
 
 #include <errno.h>
 
@@ -92,6 +93,7 @@ static int take_reply(struct user_conn *c, const struct user_header *header, siz
 static int take_command(struct user_conn *c, const struct user_header *header, size_t payload_bytes)
 {
 	struct user_header reply = *header;
+	uint64_t began_ns = 0;
 	int ret;
 
 	if (payload_bytes > USER_COMMAND_BYTES)
@@ -99,7 +101,11 @@ static int take_command(struct user_conn *c, const struct user_header *header, s
 	ret = user_socket_receive(c->fd, c->scratch, payload_bytes);
 	if (ret)
 		return ret;
+	if (c->trace)
+		began_ns = clock_now_ns(&clock_monotonic);
 	ret = c->serve(c->serve_arg, c, header, c->scratch, payload_bytes);
+	if (c->trace)
+		user_trace_command(c->trace, header, c->scratch, payload_bytes, ret, began_ns);
 	if (ret <= 0)
 		return ret;
 	reply.flags |= USER_ERROR;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -19,23 +20,43 @@ union control {
 	char bytes[CMSG_SPACE(sizeof(int) * USER_MAX_FDS_TAKEN)];
 };
 
-int user_socket_connect(const char *path, int *fd)
+/* How long sending may wait, which connecting to a socket with a full backlog goes by, too; 0: for ever. */
+static int set_send_timeout(int fd, uint64_t timeout_ns)
+{
+	struct timeval timeout = {
+		.tv_sec = (time_t)(timeout_ns / NS_PER_S),
+		.tv_usec = (suseconds_t)(timeout_ns % NS_PER_S / NS_PER_US),
+	};
+
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) ? -errno : 0;
+}
+
+static int connect_within(int fd, const struct sockaddr_un *address, uint64_t timeout_ns)
+{
+	int ret = set_send_timeout(fd, timeout_ns);
+
+	while (!ret && connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+		if (errno != EINTR)
+			ret = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	return ret ? ret : set_send_timeout(fd, 0);
+}
+
+int user_socket_connect(const char *path, uint64_t timeout_ns, int *fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int ret;
 
+	*fd = -1;
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path, strlen(path));
 	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return -errno;
-	while (connect(*fd, (struct sockaddr *)&address, sizeof(address))) {
-		if (errno == EINTR)
-			continue;
+	ret = connect_within(*fd, &address, timeout_ns);
+	if (ret)
 		fd_close(fd);
-		return -errno;
-	}
-	return 0;
+	return ret;
 }
 
 /* However a connection ends, it ended. */

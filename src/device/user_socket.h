@@ -20,7 +20,8 @@ struct user_fds {
 	unsigned nr;
 };
 
-int user_socket_connect(const char *path, int *fd);
+/* -ETIMEDOUT: the server takes no connections, all that it may keep waiting are waiting already. */
+int user_socket_connect(const char *path, uint64_t timeout_ns, int *fd);
 
 /* The iovec is used up. After an error part of a message may be out: the connection is of no more use. */
 int user_socket_send(int fd, struct iovec *iov, unsigned nr_iov, const int *fds, unsigned nr_fds, uint64_t deadline_ns);

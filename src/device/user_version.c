@@ -33,25 +33,34 @@ static const struct part {
 	{ "data_socket", USER_EXT_DATA_SOCKET },   { "reinit", USER_EXT_REINIT },
 };
 
-static char *offer_json(void)
+static json_t *offer_extension(uint32_t extension)
 {
-	json_int_t page = sysconf(_SC_PAGESIZE);
-	json_t *extension = json_object(), *root;
-	char *text;
+	json_t *offer = json_object();
 
 	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
-		json_object_set_new(extension, parts[i].key, json_true());
-	root = json_pack("{s:{s:i,s:i,s:I,s:b,s:{s:I},s:o}}", "capabilities", "max_msg_fds", USER_MAX_FDS,
+		if (extension & parts[i].bit)
+			json_object_set_new(offer, parts[i].key, json_true());
+	return offer;
+}
+
+static char *offer_json(uint32_t extension)
+{
+	json_int_t page = sysconf(_SC_PAGESIZE);
+	json_t *root;
+	char *text;
+
+	/* The last value may be NULL: the key is left out then. */
+	root = json_pack("{s:{s:i,s:i,s:I,s:b,s:{s:I},s:o*}}", "capabilities", "max_msg_fds", USER_MAX_FDS,
 			 "max_data_xfer_size", USER_MAX_DATA_BYTES, "pgsizes", page, "write_multiple", 0, "migration",
-			 "pgsize", page, "godwit", extension);
+			 "pgsize", page, "godwit", extension ? offer_extension(extension) : NULL);
 	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return text;
 }
 
-void *user_version_offer(size_t *size_bytes)
+void *user_version_offer(uint32_t extension, size_t *size_bytes)
 {
-	char *text = offer_json();
+	char *text = offer_json(extension);
 	struct wire_out out;
 	uint8_t *buf;
 

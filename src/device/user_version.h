@@ -16,6 +16,7 @@
 #define USER_EXT_P2P          (1u << 2)
 #define USER_EXT_DATA_SOCKET  (1u << 3)
 #define USER_EXT_REINIT       (1u << 4)
+#define USER_EXT_ALL          ((1u << 5) - 1)
 #define USER_EXT_PRESENT      (1u << 5) /* the server knows the extension, whatever of it it has */
 
 struct user_server {
@@ -28,8 +29,11 @@ struct user_server {
 	uint32_t data_fd_index;    /* which descriptor of the reply is the data socket */
 };
 
-/* The payload of the request: malloc'ed, *size_bytes long. NULL: no memory. */
-void *user_version_offer(size_t *size_bytes);
+/*
+ * The payload of the request: malloc'ed, *size_bytes long. NULL: no memory. extension: USER_EXT_* to offer; 0: nothing
+ * is said of it.
+ */
+void *user_version_offer(uint32_t extension, size_t *size_bytes);
 
 /* The payload of the reply. -EPROTONOSUPPORT: a version not offered; -EBADMSG: no JSON object where one should be. */
 int user_version_read(const void *reply, size_t size_bytes, const char *where, struct user_server *server,

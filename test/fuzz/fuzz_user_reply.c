@@ -149,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		close(ends[1]);
 		return 0;
 	}
-	if (!user_open_fd(&ctx, "fuzz", ends[1], NULL)) {
+	if (!user_open_fd(&ctx, "fuzz", ends[1], &(struct gw_open_options){ 0 }, NULL)) {
 		if (device_new(&dev, "fuzz", "", &user_ops, ctx, NULL))
 			user_ops.close(ctx);
 		else

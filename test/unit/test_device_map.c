@@ -195,7 +195,7 @@ static void test_descriptors(void **unused)
 		int nr_fds = nr_open_fds();
 
 		fake_start(&f);
-		assert_int_equal(user_open_fd(&ctx, "dev0", f.client_fd, NULL), 0);
+		assert_int_equal(user_open_fd(&ctx, "dev0", f.client_fd, &(struct gw_open_options){ 0 }, NULL), 0);
 		assert_int_equal(device_new(&dev, "dev0", "", &user_ops, ctx, NULL), 0);
 		assert_int_equal(gw_device_region_map(dev, 2, 0, &map, &e), cases[i].code);
 		assert_int_equal(e.code, cases[i].code);

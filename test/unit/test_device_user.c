@@ -25,7 +25,7 @@ static struct gw_device *open_fake(struct fake_user *f, struct gw_error *e)
 	void *ctx;
 
 	fake_start(f);
-	if (user_open_fd(&ctx, "dev0", f->client_fd, e))
+	if (user_open_fd(&ctx, "dev0", f->client_fd, &(struct gw_open_options){ 0 }, e))
 		return NULL;
 	assert_int_equal(device_new(&dev, "dev0", "", &user_ops, ctx, e), 0);
 	return dev;

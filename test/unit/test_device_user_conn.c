@@ -13,6 +13,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -28,7 +34,7 @@ static int serve_nothing(void *arg, struct user_conn *c, const struct user_heade
 static void start(struct user_conn *c, struct fake_user *f)
 {
 	fake_start(f);
-	assert_int_equal(user_conn_start(c, "dev0", f->client_fd, serve_nothing, NULL, NULL), 0);
+	assert_int_equal(user_conn_start(c, "dev0", f->client_fd, NULL, serve_nothing, NULL, NULL), 0);
 }
 
 static void stop(struct user_conn *c, struct fake_user *f)
@@ -430,7 +436,7 @@ static void test_server_commands(void **unused)
 
 	memset(guest, 0xa5, GUEST_BYTES);
 	fake_start(&f);
-	assert_int_equal(user_open_fd(&ctx, "dev0", f.client_fd, NULL), 0);
+	assert_int_equal(user_open_fd(&ctx, "dev0", f.client_fd, &(struct gw_open_options){ 0 }, NULL), 0);
 	assert_int_equal(device_new(&dev, "dev0", "", &user_ops, ctx, NULL), 0);
 	assert_int_equal(gw_device_dma_map(dev, &maps[0], NULL), 0);
 	assert_int_equal(gw_device_dma_map(dev, &maps[1], NULL), 0);
@@ -443,13 +449,40 @@ static void test_server_commands(void **unused)
 	free(guest);
 }
 
+/* A server that takes nobody any more must not hold up whoever comes for ever: connect(2) would. */
+static void test_full_backlog(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), waiting[4], nr = 0, ret = 0;
+	struct timeval timeout;
+	socklen_t size = sizeof(timeout);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/godwit-backlog-%d",
+		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid());
+	unlink(address.sun_path);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	while (nr < 4 && !(ret = user_socket_connect(address.sun_path, 50 * NS_PER_MS, &waiting[nr])))
+		nr++;
+	assert_int_equal(ret, -ETIMEDOUT);
+	assert_in_range(nr, 1, 3);
+	/* What it takes to connect is not what it may take to send. */
+	assert_int_equal(getsockopt(waiting[0], SOL_SOCKET, SO_SNDTIMEO, &timeout, &size), 0);
+	assert_int_equal(timeout.tv_sec, 0);
+	assert_int_equal(timeout.tv_usec, 0);
+	while (nr)
+		close(waiting[--nr]);
+	close(listener);
+	unlink(address.sun_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_faults),          cmocka_unit_test(test_late_answer),
 		cmocka_unit_test(test_half_a_reply),    cmocka_unit_test(test_all_numbers_taken),
 		cmocka_unit_test(test_many_callers),    cmocka_unit_test(test_unwanted_fds),
-		cmocka_unit_test(test_server_commands),
+		cmocka_unit_test(test_server_commands), cmocka_unit_test(test_full_backlog),
 	};
 
 	return cmocka_run_group_tests_name("device_user_conn", tests, NULL, NULL);

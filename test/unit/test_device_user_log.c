@@ -87,7 +87,7 @@ static struct gw_device *open_logged(struct fake_user *f, struct script *s, cons
 		.hook = report, .hook_data = s, .json = json, .migration_flags = 1, .state = 2, .has_log = 1
 	};
 	fake_start(f);
-	assert_int_equal(user_open_fd(&ctx, "dev0", f->client_fd, NULL), 0);
+	assert_int_equal(user_open_fd(&ctx, "dev0", f->client_fd, &(struct gw_open_options){ 0 }, NULL), 0);
 	assert_int_equal(device_new(&dev, "dev0", "", &user_ops, ctx, NULL), 0);
 	assert_true(device_info(dev)->features & GW_FEATURE_DMA_LOG);
 	for (uint64_t i = 0; i < 3; i++) {

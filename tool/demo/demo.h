@@ -7,7 +7,8 @@
 #define TOOL_DEMO_H
 
 #include "demo_processes.h"
-#include "migration.h"
+#include "tool/device_access.h"
+#include "tool/migration.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@ enum demo_transport { DEMO_TCP, DEMO_UNIX };
 struct demo_args {
 	uint64_t memory_bytes, vcpus, devices, state_bytes, dirty_rate, latency_ns, seed;
 	struct migration_limits limits;
+	struct device_access access; /* of the source's devices, by the source's process */
 	uint32_t transport, fill, p2p, unverified, json;
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Waiting for a condition that only asking can tell, with a deadline: see demo.h. */
-#include "control_client.h"
 #include "demo.h"
-#include "say.h"
-#include "stop_signals.h"
+#include "tool/control_client.h"
+#include "tool/say.h"
+#include "tool/stop_signals.h"
 
 #include <errno.h>
 #include <poll.h>

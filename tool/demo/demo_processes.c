@@ -2,8 +2,8 @@
 /* The processes of the demo: see demo_processes.h. */
 #include "demo_processes.h"
 
-#include "say.h"
-#include "stop_signals.h"
+#include "tool/say.h"
+#include "tool/stop_signals.h"
 
 #include <dirent.h>
 #include <errno.h>

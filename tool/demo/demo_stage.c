@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Setting the demo's stage: the same commands that a user would type, and waiting until they have done their work. */
-#include "control_client.h"
 #include "demo.h"
-#include "json.h"
 #include "ref/vm/ref_vm.h"
-#include "say.h"
+#include "tool/control_client.h"
+#include "tool/json.h"
+#include "tool/say.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -89,6 +89,14 @@ static int start_vm(struct demo *demo, enum demo_side side, struct gw_error *e)
 		device_name(side, i, name);
 		demo_processes_path(&demo->processes, name, "sock", path);
 		add(&words, "--device=vfio-user:%s", path);
+	}
+	if (side == DEMO_SOURCE && args->access.trace_path) {
+		add(&words, "--trace");
+		add_kept(&words, args->access.trace_path);
+	}
+	if (side == DEMO_SOURCE && args->access.trace_json_path) {
+		add(&words, "--trace-json");
+		add_kept(&words, args->access.trace_json_path);
 	}
 	if (side == DEMO_DESTINATION && args->limits.arbiter) {
 		add(&words, "--arbiter");
