@@ -8,6 +8,8 @@
 #include <godwit/device.h>
 #include <godwit/error.h>
 #include <godwit/estimate.h>
+#include <godwit/image.h>
+#include <godwit/inspect.h>
 #include <godwit/report.h>
 #include <godwit/source.h>
 #include <godwit/vm.h>
