@@ -10,6 +10,7 @@
 #include <godwit/estimate.h>
 #include <godwit/image.h>
 #include <godwit/inspect.h>
+#include <godwit/kvm.h>
 #include <godwit/report.h>
 #include <godwit/source.h>
 #include <godwit/vm.h>
