@@ -11,6 +11,13 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja:
 	meson setup $(BUILD)
 
+# One file without shared libraries, for copying to any host: $(BUILD)/static/godwit.
+static: $(BUILD)/static/build.ninja
+	@ninja -C $(BUILD)/static godwit
+
+$(BUILD)/static/build.ninja:
+	meson setup $(BUILD)/static -Dstatic=true -Ddefault_library=static
+
 deps:
 	@script/install-deps
 
@@ -28,8 +35,9 @@ check: deps
 
 lab:
 	@script/install-deps lab
-	@$(MAKE) --no-print-directory all
-	@test/lab/run $(BUILD)
+	@$(MAKE) --no-print-directory $(BUILD)/static/build.ninja
+	@ninja -C $(BUILD)/static
+	@test/lab/run $(BUILD)/static
 
 bench: all
 	@test/bench/run $(BUILD)
@@ -38,10 +46,13 @@ bench: all
 sim: all
 	@$(BUILD)/test/sim/sim $(SIM)
 
-install: all
-	meson install -C $(BUILD) --no-rebuild
+# DESTDIR=dir to install below it, PREFIX=/usr for another place than /usr/local: it becomes the build's own.
+install: $(BUILD)/build.ninja
+	@$(if $(PREFIX),meson configure $(BUILD) -Dprefix=$(PREFIX))
+	@ninja -C $(BUILD)
+	meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all deps demo check lab bench sim install clean
+.PHONY: all static deps demo check lab bench sim install clean

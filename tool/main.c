@@ -13,8 +13,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-	&cmd_demo,  &cmd_migrate, &cmd_vm,   &cmd_device,  &cmd_probe,
-	&cmd_check, &cmd_save,    &cmd_load, &cmd_inspect, &cmd_trace,
+	&cmd_demo, &cmd_migrate, &cmd_vm,    &cmd_device,   &cmd_probe,  &cmd_check,   &cmd_save,
+	&cmd_load, &cmd_inspect, &cmd_bench, &cmd_estimate, &cmd_report, &cmd_compare, &cmd_trace,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

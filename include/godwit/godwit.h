@@ -4,6 +4,7 @@
 #define GODWIT_GODWIT_H
 
 #include <godwit/arbiter.h>
+#include <godwit/compare.h>
 #include <godwit/destination.h>
 #include <godwit/device.h>
 #include <godwit/error.h>

@@ -8,9 +8,9 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "channel/channel.h"
+#include "channel/resolve.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -52,11 +52,11 @@ static int finish(const struct attempt *a)
 	return -error;
 }
 
-static int connect_tcp_to(const struct attempt *a, const struct addrinfo *info)
+static int connect_tcp_to(const struct attempt *a, const struct sockaddr *addr, socklen_t size)
 {
-	int ret = make_socket(a->channel, info->ai_family, SOCK_NONBLOCK, NULL);
+	int ret = make_socket(a->channel, addr->sa_family, SOCK_NONBLOCK, NULL);
 
-	if (!ret && connect(a->channel->fd, info->ai_addr, info->ai_addrlen))
+	if (!ret && connect(a->channel->fd, addr, size))
 		ret = errno == EINPROGRESS ? finish(a) : -errno;
 	if (ret)
 		channel_close(a->channel);
@@ -65,20 +65,14 @@ static int connect_tcp_to(const struct attempt *a, const struct addrinfo *info)
 
 static int connect_tcp(const struct attempt *a, struct gw_error *e)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
-	struct addrinfo *list, *info;
-	char port[8];
-	int ret;
+	struct resolved to;
+	int ret = resolve_host(a->address, &to, a->channel->name, e);
 
-	snprintf(port, sizeof(port), "%u", a->address->port);
-	ret = getaddrinfo(a->address->host, port, &hints, &list);
 	if (ret)
-		return err_set(e, -ENOENT, a->channel->name, "%s: host %s is not known: %s", a->address->uri,
-			       a->address->host, gai_strerror(ret));
+		return ret;
 	ret = -ENOENT;
-	for (info = list; info && ret && ret != -ECANCELED && ret != -ETIMEDOUT; info = info->ai_next)
-		ret = connect_tcp_to(a, info);
-	freeaddrinfo(list);
+	for (unsigned i = 0; i < to.nr && ret && ret != -ECANCELED && ret != -ETIMEDOUT; i++)
+		ret = connect_tcp_to(a, (const struct sockaddr *)&to.at[i].addr, to.at[i].size_bytes);
 	return ret;
 }
 

@@ -8,9 +8,9 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "channel/resolve.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -51,26 +51,19 @@ static int learn_port(struct listener *listener)
 
 static int open_tcp(struct listener *listener, struct gw_error *e)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_PASSIVE };
-	struct address *address = &listener->address;
-	struct addrinfo *list, *info;
-	char port[8];
-	int on = 1, ret;
+	struct resolved at;
+	int on = 1, ret = resolve_host(&listener->address, &at, "", e);
 
-	snprintf(port, sizeof(port), "%u", address->port);
-	ret = getaddrinfo(address->host, port, &hints, &list);
 	if (ret)
-		return err_set(e, -ENOENT, "", "%s: host %s is not known: %s", address->uri, address->host,
-			       gai_strerror(ret));
+		return ret;
 	ret = -ENOENT;
-	for (info = list; info && ret; info = info->ai_next) {
-		ret = make_socket(listener, info->ai_family);
+	for (unsigned i = 0; i < at.nr && ret; i++) {
+		ret = make_socket(listener, at.at[i].addr.ss_family);
 		if (!ret && setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
 			ret = -errno;
 		if (!ret)
-			ret = bind_and_listen(listener, info->ai_addr, info->ai_addrlen);
+			ret = bind_and_listen(listener, (const struct sockaddr *)&at.at[i].addr, at.at[i].size_bytes);
 	}
-	freeaddrinfo(list);
 	return ret ? ret : learn_port(listener);
 }
 

@@ -19,29 +19,47 @@ class Godwit:
     def __init__(self, build):
         self.tool = build / "godwit"
 
-    def migrate(self, memory, fill="none", channels=2, devices=0, device_options=(), limit="60s"):
+    def migrate(self, memory, fill="none", channels=2, devices=0, device_options=(), limit="60s", bandwidth=None):
         with Processes() as processes:
             source = self._vm(processes, "source", memory, fill, devices, device_options)
             there = self._vm(processes, "destination", memory, fill, devices, device_options, incoming=True)
             processes.first_line(source)
             uri = processes.first_line(there).split()[-1]
-            return self._ask(processes.dir / "source.sock", uri, channels, limit)
+            return self._ask(processes.dir / "source.sock", uri, channels, limit, bandwidth)
+
+    def estimate(self, memory, devices, device_options, bandwidth):
+        """The parts of the downtime that `godwit estimate` expects, and their sum."""
+        with Processes() as processes:
+            uris = self._devices(processes, "estimated", devices, device_options)
+            done = subprocess.run([str(self.tool), "estimate", "--json", "--bandwidth", str(bandwidth), "--memory",
+                                   str(memory), "--dirty-rate", IDLE_RATE, *uris],
+                                  capture_output=True, text=True, timeout=MIGRATE_S, check=False)
+        if done.returncode:
+            raise Failed(f"godwit estimate: {done.stderr.strip()}")
+        document = json.loads(done.stdout)
+        return {"downtime_ms": document["downtime_ms"], **document["downtime"]}
+
+    def _devices(self, processes, side, devices, device_options):
+        """Their URIs."""
+        paths = [processes.dir / f"{side}-dev{i}.sock" for i in range(devices)]
+        for path in paths:
+            processes.start(self.tool, "device", *device_options, path)
+            wait_until("a device to listen", lambda path=path: listens(path))
+        return [f"vfio-user:{path}" for path in paths]
 
     def _vm(self, processes, side, memory, fill, devices, device_options, incoming=False):
         words = [self.tool, "vm", "--memory", memory, "--fill", fill, "--vcpus", 1, "--dirty-rate", IDLE_RATE,
                  "--control", processes.dir / f"{side}.sock"]
-        for i in range(devices):
-            path = processes.dir / f"{side}-dev{i}.sock"
-            processes.start(self.tool, "device", *device_options, path)
-            wait_until("a device to listen", lambda path=path: listens(path))
-            words += ["--device", f"vfio-user:{path}"]
+        for uri in self._devices(processes, side, devices, device_options):
+            words += ["--device", uri]
         if incoming:
             words += ["--incoming", "tcp:127.0.0.1:0"]
         return processes.start(*words)
 
-    def _ask(self, control, uri, channels, limit):
+    def _ask(self, control, uri, channels, limit, bandwidth):
+        limited = ["--bandwidth", str(bandwidth)] if bandwidth else []
         done = subprocess.run([str(self.tool), "migrate", "--control", str(control), "--channels", str(channels),
-                               "--downtime-limit", limit, "--json", uri],
+                               "--downtime-limit", limit, *limited, "--json", uri],
                               capture_output=True, text=True, timeout=MIGRATE_S, check=False)
         if done.returncode:
             raise Failed(f"godwit migrate: {done.stderr.strip()}")

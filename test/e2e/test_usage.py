@@ -2,11 +2,12 @@
 """The command line: help, wrong usage, things the system refuses. One sentence each, and the right exit code."""
 
 import os
+import pathlib
+import re
 import socket
 
 from harness import Skip, as_nobody, expect, expect_sentence
 
-COMMANDS = ("demo", "migrate", "probe", "vm", "device")
 WRONG = [
     ((), "command"),
     (("frobnicate",), "frobnicate"),
@@ -29,15 +30,29 @@ WRONG = [
     (("migrate", "--control", "/nowhere", "--reconnect", "1", "tcp:127.0.0.1:1"), "--reconnect"),
     (("migrate", "--control", "/nowhere", "--reconnect", "11min", "tcp:127.0.0.1:1"), "--reconnect"),
     (("demo", "--precopy"), "--dry-run"),
+    (("demo", "--trace", "-"), "trace"),
+    (("report",), "URI"),
+    (("compare",), "FILE"),
+    (("compare", "one.json"), "FILE"),
+    (("compare", "--pair"), "--pair"),
 ]
 
 
+def commands(stage):
+    """As the tool lists them."""
+    found = re.findall(r"^  ([a-z]+) {2,}\S", stage.run("--help").out, re.M)
+    expect("demo" in found, f"no list of commands: {found}")
+    return found
+
+
 def case_help(stage):
-    for words in (("--help",), *((command, "--help") for command in COMMANDS)):
+    pages = {page.name for page in (pathlib.Path(__file__).parents[2] / "man").iterdir()}
+    for words in (("--help",), *((command, "--help") for command in commands(stage))):
         done = stage.run(*words)
         expect(done.code == 0 and "usage: godwit" in done.out and not done.err, f"{words}: {done}")
-    for command in COMMANDS:
+    for command in commands(stage):
         expect("Example:" in stage.run(command, "--help").out, f"{command}: no example")
+        expect(f"godwit-{command}.1.scd" in pages, f"{command}: no man page")
     expect(stage.run("--version").out.startswith("godwit "), "no version")
 
 

@@ -30,7 +30,7 @@ vm_start() {
 # vm_end NAME PID: it ends when asked to.
 vm_end() {
 	kill "$2" 2>/dev/null || :
-	if ! wait_for 10 vm_gone "$2"; then
+	if ! wait_for 10 process_gone "$2"; then
 		not_ok "$1" "the VM does not end on SIGTERM"
 		kill -9 "$2"
 	fi
@@ -39,11 +39,6 @@ vm_end() {
 # On a busy host this machine dirties memory faster than it sends it: with the usual limit it would never end.
 move() {
 	godwit migrate --control "$1" "$2" --downtime-limit 20s --verify --json >/tmp/report
-}
-
-# A child that has ended and was not waited for still takes signals: look at its state.
-vm_gone() {
-	! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null
 }
 
 # migrate NAME DEVICE_OPTION URI

@@ -32,6 +32,11 @@ wait_for() {
 	done
 }
 
+# A child that has ended and was not waited for still takes signals: look at its state.
+process_gone() {
+	! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null
+}
+
 # A UUID that depends on the number alone.
 uuid() { printf '00000000-0000-4000-8000-%012d\n' "$1"; }
 
