@@ -172,7 +172,7 @@ static int open_all(struct check *check, const struct words *words, struct gw_er
 	check->watch.stop_fd = eventfd(0, EFD_CLOEXEC);
 	check->watch.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (check->watch.stop_fd < 0 || check->watch.wake_fd < 0)
-		return fail(e, -errno, "", "cannot make an eventfd: %s", strerror(errno));
+		return gw_error_set(e, -errno, "", "cannot make an eventfd: %s", strerror(errno));
 	job_init(check, words->items[0], words->nr > 1 ? words->items[1] : NULL);
 	for (unsigned i = 0; i < check->args.also.nr; i++)
 		job_init(check, check->args.also.items[i], NULL);

@@ -43,7 +43,7 @@ static int choose_pair(struct host_report *a, struct host_report *b, uint32_t at
 	int ret;
 
 	if (!equals || equals == pair || !equals[1] || equals - pair >= (int)sizeof(left))
-		return fail(e, -EINVAL, "--pair", "\"%s\" is not ID=ID: a device of A, and one of B", pair);
+		return gw_error_set(e, -EINVAL, "--pair", "\"%s\" is not ID=ID: a device of A, and one of B", pair);
 	snprintf(left, sizeof(left), "%.*s", (int)(equals - pair), pair);
 	ret = host_report_choose(a, at, left, left, e);
 	return ret ? ret : host_report_choose(b, at, equals + 1, left, e);
@@ -120,7 +120,7 @@ static int answer(const struct compare_args *args, const struct host_report *a, 
 	if (!there || !back) {
 		json_decref(there);
 		json_decref(back);
-		return fail(e, -ENOMEM, "", "out of memory");
+		return gw_error_set(e, -ENOMEM, "", "out of memory");
 	}
 	document = json_pack("{s:s, s:o, s:o, s:o, s:o}", "godwit", gw_version(), "a", side_json(a), "b", side_json(b),
 			     "a_to_b", there, "b_to_a", back);

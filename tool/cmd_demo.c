@@ -123,14 +123,14 @@ static int check_memory(const struct demo_args *args, struct gw_error *e)
 	uint64_t need = args->memory_bytes + PROCESS_BYTES, available = available_bytes();
 
 	if (args->devices && args->state_bytes > (UINT64_MAX / 4 - need) / args->devices - PROCESS_BYTES)
-		return fail(e, -ERANGE, "", "that much device state does not fit anywhere");
+		return gw_error_set(e, -ERANGE, "", "that much device state does not fit anywhere");
 	need = 2 * (need + args->devices * (args->state_bytes + PROCESS_BYTES));
 	if (!available || need <= available)
 		return 0;
-	return fail(e, -ENOMEM, "",
-		    "both sides together may need %s of memory, and %s is available: choose a smaller "
-		    "--memory, --state-size or --devices",
-		    units_size(need).s, units_size(available).s);
+	return gw_error_set(e, -ENOMEM, "",
+			    "both sides together may need %s of memory, and %s is available: choose a smaller "
+			    "--memory, --state-size or --devices",
+			    units_size(need).s, units_size(available).s);
 }
 
 static void tell_options(struct demo *demo)
@@ -190,8 +190,8 @@ static int add_findings(struct demo *demo, json_t *report, struct gw_error *e)
 			  (json_int_t)json_u64(after, "pages_checked"), "stamps", (json_int_t)json_u64(after, "stamps"),
 			  "operations", (json_int_t)json_u64(after, "operations"));
 	if (json_u64(after, "errors"))
-		ret = fail(e, -EIO, "guest", "found an integrity error after the move: %s",
-			   json_text(after, "first_error"));
+		ret = gw_error_set(e, -EIO, "guest", "found an integrity error after the move: %s",
+				   json_text(after, "first_error"));
 	if (json_has(after, "peer_writes"))
 		json_object_set(guest, "peer_writes", json_object_get(after, "peer_writes"));
 	if (json_has(after, "first_error"))
@@ -273,7 +273,7 @@ static int judge(const struct demo_args *args, const json_t *report, struct gw_e
 	if (json_has(report, "error"))
 		control_client_error(json_object_get(report, "error"), e);
 	if (code == EXIT_FAILED)
-		fail(e, -EIO, "", "the two sides were not verified to be equal");
+		gw_error_set(e, -EIO, "", "the two sides were not verified to be equal");
 	return code;
 }
 

@@ -45,7 +45,7 @@ static int open_input(struct gw_inspect_input *input, const char *name, struct g
 {
 	input->name = name;
 	input->fd = strcmp(name, "-") ? open(name, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-	return input->fd < 0 ? fail(e, -errno, "", "%s: cannot be opened: %s", name, strerror(errno)) : 0;
+	return input->fd < 0 ? gw_error_set(e, -errno, "", "%s: cannot be opened: %s", name, strerror(errno)) : 0;
 }
 
 static void close_inputs(struct gw_inspect_input *inputs, uint32_t nr)

@@ -42,7 +42,8 @@ static int parse_word(const char *word, unsigned number, char id[GW_DEVICE_ID_BY
 	if (word[length] != '=')
 		return 0;
 	if (!length || length >= GW_DEVICE_ID_BYTES)
-		return fail(e, -EINVAL, word, "the id before \"=\" has to have 1 to %d bytes", GW_DEVICE_ID_BYTES - 1);
+		return gw_error_set(e, -EINVAL, word, "the id before \"=\" has to have 1 to %d bytes",
+				    GW_DEVICE_ID_BYTES - 1);
 	snprintf(id, GW_DEVICE_ID_BYTES, "%.*s", (int)length, word);
 	*uri = word + length + 1;
 	return 0;
@@ -89,12 +90,12 @@ static int add_device(json_t *devices, const struct report_args *args, struct de
 	int ret = parse_word(word, (unsigned)json_array_size(devices), id, &uri, e);
 
 	if (!ret && has_id(devices, id))
-		ret = fail(e, -EEXIST, word, "another device has the id \"%s\" already", id);
+		ret = gw_error_set(e, -EEXIST, word, "another device has the id \"%s\" already", id);
 	if (ret)
 		return ret;
 	device = json_pack("{s:s}", "id", id);
 	if (!device)
-		return fail(e, -EINVAL, word, "the id is no UTF-8 text");
+		return gw_error_set(e, -EINVAL, word, "the id is no UTF-8 text");
 	json_array_append_new(devices, device);
 	return fill_device(device, args, access, id, uri, e);
 }

@@ -48,9 +48,10 @@ static int check_room(const struct image_file *file, struct gw_device *dev, stru
 	if (gw_device_stop_size(dev, &bytes, NULL))
 		return 0;
 	if (bytes > room)
-		return fail(e, -ENOSPC, "",
-			    "%s: the device tells of %s of state, and there is room for %s (it was not stopped)",
-			    file->path, units_size(bytes).s, units_size(room).s);
+		return gw_error_set(
+			e, -ENOSPC, "",
+			"%s: the device tells of %s of state, and there is room for %s (it was not stopped)",
+			file->path, units_size(bytes).s, units_size(room).s);
 	if (isatty(STDERR_FILENO) && room != UINT64_MAX)
 		fprintf(stderr, "  %s of state expected, room for %s\n", units_size(bytes).s, units_size(room).s);
 	return 0;

@@ -66,7 +66,7 @@ static int proxy(const struct trace_args *args, const char *server_path, struct 
 	int ended, ret = 0;
 
 	if (!file)
-		return fail(e, -ENOMEM, "", "out of memory");
+		return gw_error_set(e, -ENOMEM, "", "out of memory");
 	if (args->output)
 		ret = trace_file_add(file, format, args->output, e);
 	else

@@ -36,21 +36,21 @@ int control_client_open(struct control_client *client, const char *path, struct 
 
 	*client = (struct control_client){ .fd = -1, .path = path };
 	if (strlen(path) >= sizeof(address.sun_path))
-		return fail(e, -ENAMETOOLONG, path, "the path of a socket has at most %zu bytes",
-			    sizeof(address.sun_path) - 1);
+		return gw_error_set(e, -ENAMETOOLONG, path, "the path of a socket has at most %zu bytes",
+				    sizeof(address.sun_path) - 1);
 	strcpy(address.sun_path, path);
 	client->buffer = malloc(CONTROL_LINE_BYTES);
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (!client->buffer || client->fd < 0) {
 		control_client_close(client);
-		return fail(e, -ENOMEM, path, "no memory or no descriptor for a connection");
+		return gw_error_set(e, -ENOMEM, path, "no memory or no descriptor for a connection");
 	}
 	setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof(send_timeout));
 	if (connect(client->fd, (struct sockaddr *)&address, sizeof(address))) {
 		int error = errno;
 
 		control_client_close(client);
-		return fail(e, -error, path, "%s", connect_reason(error));
+		return gw_error_set(e, -error, path, "%s", connect_reason(error));
 	}
 	return 0;
 }
@@ -71,7 +71,7 @@ static int send_all(struct control_client *client, const char *text, size_t leng
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail(e, -errno, client->path, "cannot send the command: %s", strerror(errno));
+			return gw_error_set(e, -errno, client->path, "cannot send the command: %s", strerror(errno));
 		text += n;
 		length -= (size_t)n;
 	}
@@ -85,7 +85,7 @@ int control_client_send(struct control_client *client, json_t *command, struct g
 
 	json_decref(command);
 	if (!text)
-		return fail(e, -ENOMEM, client->path, "out of memory");
+		return gw_error_set(e, -ENOMEM, client->path, "out of memory");
 	ret = send_all(client, text, strlen(text), e);
 	if (!ret)
 		ret = send_all(client, "\n", 1, e);
@@ -100,14 +100,15 @@ static int take_line(struct control_client *client, json_t **object, struct gw_e
 	json_error_t why;
 
 	if (!end && client->filled == CONTROL_LINE_BYTES)
-		return fail(e, -EBADMSG, client->path, "it sent a line of more than %d bytes", CONTROL_LINE_BYTES);
+		return gw_error_set(e, -EBADMSG, client->path, "it sent a line of more than %d bytes",
+				    CONTROL_LINE_BYTES);
 	if (!end)
 		return 0;
 	*object = json_loadb(client->buffer, (size_t)(end - client->buffer), JSON_REJECT_DUPLICATES, &why);
 	client->filled -= (size_t)(end + 1 - client->buffer);
 	memmove(client->buffer, end + 1, client->filled);
 	if (!*object)
-		return fail(e, -EBADMSG, client->path, "this is no control socket of godwit: %s", why.text);
+		return gw_error_set(e, -EBADMSG, client->path, "this is no control socket of godwit: %s", why.text);
 	return 1;
 }
 
@@ -122,7 +123,7 @@ static int fill(struct control_client *client, struct gw_error *e)
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	return fail(e, -EPIPE, client->path, "it hung up%s%s", n ? ": " : "", n ? strerror(errno) : "");
+	return gw_error_set(e, -EPIPE, client->path, "it hung up%s%s", n ? ": " : "", n ? strerror(errno) : "");
 }
 
 static int64_t now_ms(void)
@@ -149,7 +150,7 @@ int control_client_receive(struct control_client *client, int timeout_ms, int st
 			return -ETIMEDOUT;
 		fds[0].revents = fds[1].revents = 0;
 		if (poll(fds, 2, timeout_ms < 0 ? -1 : (int)left) < 0 && errno != EINTR)
-			return fail(e, -errno, client->path, "cannot wait for it: %s", strerror(errno));
+			return gw_error_set(e, -errno, client->path, "cannot wait for it: %s", strerror(errno));
 		if (fds[1].revents)
 			return -EINTR;
 		ret = fds[0].revents ? fill(client, e) : 0;
@@ -174,8 +175,8 @@ int control_client_error(const json_t *error, struct gw_error *e)
 {
 	const char *what = json_text(error, "what");
 
-	return fail(e, -error_number(json_text(error, "code")), json_text(error, "where"), "%s",
-		    what[0] ? what : "it refused without a reason");
+	return gw_error_set(e, -error_number(json_text(error, "code")), json_text(error, "where"), "%s",
+			    what[0] ? what : "it refused without a reason");
 }
 
 json_t *control_client_error_object(const struct gw_error *e)
@@ -193,7 +194,7 @@ int control_client_ask(struct control_client *client, json_t *command, json_t **
 	if (!ret)
 		ret = control_client_receive(client, ANSWER_TIMEOUT_MS, -1, &object, e);
 	if (ret == -ETIMEDOUT)
-		fail(e, ret, client->path, "it did not answer within %d s", ANSWER_TIMEOUT_MS / 1000);
+		gw_error_set(e, ret, client->path, "it did not answer within %d s", ANSWER_TIMEOUT_MS / 1000);
 	if (!ret && !json_true_at(object, "ok"))
 		ret = control_client_error(json_object_get(object, "error"), e);
 	if (!ret && answer)

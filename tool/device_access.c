@@ -23,7 +23,7 @@ int device_access_begin(struct device_access *access, struct gw_error *e)
 	if (!access->trace_path && !access->trace_json_path)
 		return 0;
 	access->file = trace_file_new();
-	return access->file ? add_files(access, e) : fail(e, -ENOMEM, "", "out of memory");
+	return access->file ? add_files(access, e) : gw_error_set(e, -ENOMEM, "", "out of memory");
 }
 
 int device_access_open(struct device_access *access, struct gw_device **dev, const char *id, const char *uri,

@@ -79,7 +79,7 @@ static json_t *migrate_command(const char *uri, const struct migration_limits *l
 int migration_check(const struct migration_limits *limits, struct gw_error *e)
 {
 	if (limits->precopy && !limits->dry_run)
-		return fail(e, -EINVAL, "", "--precopy goes with --dry-run: a migration always has a pre-copy");
+		return gw_error_set(e, -EINVAL, "", "--precopy goes with --dry-run: a migration always has a pre-copy");
 	return 0;
 }
 
@@ -115,7 +115,9 @@ static int follow(struct follower *f, json_t **report, struct gw_error *e)
 			*report = json_incref(json_object_get(event, "report"));
 		json_decref(event);
 	}
-	return ret == -EINTR ? fail(e, ret, "", "not waiting for the outcome; the VM goes on with the migration") : ret;
+	return ret == -EINTR
+		       ? gw_error_set(e, ret, "", "not waiting for the outcome; the VM goes on with the migration")
+		       : ret;
 }
 
 int migration_run(const char *control, const char *uri, const struct migration_limits *limits, int stop_fd,

@@ -28,13 +28,13 @@ static int store_number(const struct option *option, const char *text, uint64_t 
 	int ret = kind->parse(text, &value);
 
 	if (ret == -EINVAL)
-		return fail(e, -EINVAL, "", "--%s takes %s, not \"%s\"", option->name, kind->looks_like, text);
+		return gw_error_set(e, -EINVAL, "", "--%s takes %s, not \"%s\"", option->name, kind->looks_like, text);
 	if (ret || (option->max && value > option->max))
-		return fail(e, -EINVAL, "", "--%s %s is too large: at most %s", option->name, text,
-			    kind->show(option->max ? option->max : UINT64_MAX).s);
+		return gw_error_set(e, -EINVAL, "", "--%s %s is too large: at most %s", option->name, text,
+				    kind->show(option->max ? option->max : UINT64_MAX).s);
 	if (value < option->min)
-		return fail(e, -EINVAL, "", "--%s %s is too small: at least %s", option->name, text,
-			    kind->show(option->min).s);
+		return gw_error_set(e, -EINVAL, "", "--%s %s is too small: at least %s", option->name, text,
+				    kind->show(option->min).s);
 	*into = value;
 	return 0;
 }
@@ -52,13 +52,13 @@ static int store_choice(const struct option *option, const char *text, uint32_t 
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i ? ", " : "",
 			 option->choices[i]);
 	}
-	return fail(e, -EINVAL, "", "--%s is one of %s, not \"%s\"", option->name, known, text);
+	return gw_error_set(e, -EINVAL, "", "--%s is one of %s, not \"%s\"", option->name, known, text);
 }
 
 static int store_item(const struct option *option, const char *text, struct text_list *list, struct gw_error *e)
 {
 	if (list->nr == TEXT_LIST_MAX)
-		return fail(e, -EINVAL, "", "--%s is given more than %d times", option->name, TEXT_LIST_MAX);
+		return gw_error_set(e, -EINVAL, "", "--%s is given more than %d times", option->name, TEXT_LIST_MAX);
 	list->items[list->nr++] = text;
 	return 0;
 }
@@ -108,16 +108,16 @@ static int take_option(struct parser *p, struct gw_error *e)
 	const struct option *option = find_option(p->options, name, length);
 
 	if (!option)
-		return fail(e, -EINVAL, "", "there is no option --%.*s here", (int)length, name);
+		return gw_error_set(e, -EINVAL, "", "there is no option --%.*s here", (int)length, name);
 	p->given |= 1ull << (option - p->options);
 	if (option->kind == OPTION_FLAG && value)
-		return fail(e, -EINVAL, "", "--%s takes no value", option->name);
+		return gw_error_set(e, -EINVAL, "", "--%s takes no value", option->name);
 	if (option->kind == OPTION_FLAG)
 		return store(option, NULL, p->args, e);
 	if (value)
 		return store(option, value + 1, p->args, e);
 	if (!p->argv[p->at + 1])
-		return fail(e, -EINVAL, "", "--%s needs a value (%s)", option->name, option->value);
+		return gw_error_set(e, -EINVAL, "", "--%s needs a value (%s)", option->name, option->value);
 	return store(option, p->argv[++p->at], p->args, e);
 }
 
@@ -135,7 +135,7 @@ static int check_required(const struct parser *p, struct gw_error *e)
 {
 	for (const struct option *option = p->options; option->name; option++)
 		if (option->required && !(p->given & 1ull << (option - p->options)))
-			return fail(e, -EINVAL, "", "--%s %s is missing", option->name, option->value);
+			return gw_error_set(e, -EINVAL, "", "--%s %s is missing", option->name, option->value);
 	return 0;
 }
 
@@ -161,9 +161,9 @@ int options_parse(const struct option *options, int argc, char **argv, void *arg
 		else if (!ended && !strncmp(word, "--", 2))
 			ret = take_option(&p, e);
 		else if (!ended && word[0] == '-' && word[1])
-			ret = fail(e, -EINVAL, "", "there is no option %s here", word);
+			ret = gw_error_set(e, -EINVAL, "", "there is no option %s here", word);
 		else if (words->nr == WORDS_MAX)
-			ret = fail(e, -EINVAL, "", "that is more than %d words", WORDS_MAX);
+			ret = gw_error_set(e, -EINVAL, "", "that is more than %d words", WORDS_MAX);
 		else
 			words->items[words->nr++] = word;
 	}

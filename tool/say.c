@@ -21,17 +21,3 @@ void say_error(const struct gw_error *e)
 {
 	say("%s%s%s", e->where, e->where[0] ? ": " : "", e->what);
 }
-
-int fail(struct gw_error *e, int code, const char *where, const char *fmt, ...)
-{
-	va_list args;
-
-	if (!e || e->code)
-		return code;
-	e->code = code;
-	snprintf(e->where, sizeof(e->where), "%s", where);
-	va_start(args, fmt);
-	vsnprintf(e->what, sizeof(e->what), fmt, args);
-	va_end(args);
-	return code;
-}

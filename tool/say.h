@@ -8,7 +8,4 @@
 __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
 void say_error(const struct gw_error *e);
 
-/* Fills *e unless it holds an error already, and returns code (-errno). */
-__attribute__((format(printf, 4, 5))) int fail(struct gw_error *e, int code, const char *where, const char *fmt, ...);
-
 #endif

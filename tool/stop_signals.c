@@ -28,7 +28,7 @@ int stop_signals_open(struct gw_error *e)
 
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd >= 0 ? fd : fail(e, -errno, "", "cannot listen for signals: %s", strerror(errno));
+	return fd >= 0 ? fd : gw_error_set(e, -errno, "", "cannot listen for signals: %s", strerror(errno));
 }
 
 int stop_signals_take(int fd)

@@ -35,6 +35,13 @@ struct gw_error {
 		}         \
 	}
 
+/*
+ * For who writes callbacks: fills *e unless it holds an error already or is NULL, cut to its room, and returns code, so
+ * that the place that knows what failed can say it and return in one line. where may be NULL.
+ */
+int gw_error_set(struct gw_error *e, int code, const char *where, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
 #ifdef __cplusplus
 }
 #endif

@@ -30,6 +30,7 @@ struct gw_ram_block {
 	void *hva;
 };
 
+/* In all of them e may be NULL; gw_error_set fills it. */
 struct gw_vm_ops {
 	uint32_t size; /* sizeof(struct gw_vm_ops) of the caller */
 
@@ -38,13 +39,19 @@ struct gw_vm_ops {
 	 * the list still may, and nothing else will before resume. Paused already: 0.
 	 */
 	int (*pause)(void *ctx, struct gw_error *e);
-	/* Lets them run. On a destination this is the first time; devices are RUNNING when it is called. */
+	/*
+	 * Lets them run; called also after a pause that failed. On a destination this is the first time, devices are
+	 * RUNNING when it is called, and a failure must mean that no vCPU has run: the guest may then go back to the
+	 * source.
+	 */
 	int (*resume)(void *ctx, struct gw_error *e);
 
 	/*
 	 * The vCPUs' dirty log. sync ORs a bit for each page of the block written since the last sync (or since
 	 * start) into bitmap, bit 0 for the block's first page, and begins a new interval. A page counts as
-	 * written from the moment the log was re-armed: read it after sync returns, and nothing is lost.
+	 * written from the moment the log was re-armed: read it after sync returns, and nothing is lost. A start that
+	 * failed gets no stop. Devices' logs are read by the same addresses: a DMA map of guest RAM has its gpa for
+	 * iova.
 	 */
 	int (*dirty_start)(void *ctx, struct gw_error *e);
 	int (*dirty_sync)(void *ctx, uint32_t block, uint64_t *bitmap, struct gw_error *e);
@@ -53,8 +60,8 @@ struct gw_vm_ops {
 	/*
 	 * The VMM's own opaque state: vCPUs, interrupt controllers, whatever is not RAM and not a device of the
 	 * list. Called with the guest paused and the devices stopped. save returns the bytes it needs; if more
-	 * than size_bytes nothing was written and it is called again. load gets the same bytes at the other side,
-	 * after all RAM and device state.
+	 * than size_bytes nothing was written and it is called again; 16 MiB are the most. load gets the same bytes at
+	 * the other side, after all RAM and device state.
 	 */
 	ssize_t (*state_save)(void *ctx, void *buf, size_t size_bytes, struct gw_error *e);
 	int (*state_load)(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e);

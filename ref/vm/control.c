@@ -5,7 +5,6 @@
 #include "ref/vm/json_value.h"
 #include "ref/vm/progress_json.h"
 #include "ref/vm/report_json.h"
-#include "ref/vm/vm_error.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -74,11 +73,11 @@ int control_listen(struct control *control, const char *path, const struct vm_co
 	if (!path)
 		return 0;
 	if (strlen(path) >= sizeof(address.sun_path))
-		return vm_error_set(e, -ENAMETOOLONG, path, "too long a path for a socket");
+		return gw_error_set(e, -ENAMETOOLONG, path, "too long a path for a socket");
 	ret = bind_and_listen(control, &address);
 	if (ret) {
 		control_unlisten(control);
-		return vm_error_set(e, ret, path, "the control socket cannot be opened: %s", strerror(-ret));
+		return gw_error_set(e, ret, path, "the control socket cannot be opened: %s", strerror(-ret));
 	}
 	return 0;
 }
@@ -138,7 +137,7 @@ static void refuse_long_line(struct line_client *client)
 	struct gw_error e = GW_ERROR_NONE;
 	json_t *value;
 
-	vm_error_set(&e, -EMSGSIZE, "", "a line of more than %u bytes", LINE_CLIENT_IN_BYTES);
+	gw_error_set(&e, -EMSGSIZE, "", "a line of more than %u bytes", LINE_CLIENT_IN_BYTES);
 	value = vm_command_refusal(&e);
 	line_client_send(client, value);
 	json_decref(value);
@@ -201,8 +200,8 @@ static int end_without_socket(struct control *control, struct gw_error *e)
 		return 0;
 	control->quit = 1;
 	if (!cause->code)
-		return vm_error_set(e, -ECANCELED, "", "no guest came");
-	return vm_error_set(e, cause->code, cause->where, "%s", cause->what);
+		return gw_error_set(e, -ECANCELED, "", "no guest came");
+	return gw_error_set(e, cause->code, cause->where, "%s", cause->what);
 }
 
 static int take_news(struct control *control, struct gw_error *e)

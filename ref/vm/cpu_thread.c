@@ -7,7 +7,6 @@
 #include "ref/vm/cpu.h"
 
 #include "ref/vm/pace.h"
-#include "ref/vm/vm_error.h"
 #include "ref/vm/vm_thread.h"
 #include "ref/vm/work.h"
 
@@ -188,13 +187,13 @@ static int threads_start(void **ctx, const struct cpu_config *config, struct gw_
 	int ret = 0;
 
 	if (!all)
-		return vm_error_set(e, -ENOMEM, "guest", "no memory for %u vCPUs", config->nr);
+		return gw_error_set(e, -ENOMEM, "guest", "no memory for %u vCPUs", config->nr);
 	all->config = *config;
 	for (uint32_t i = 0; !ret && i < config->nr; i++)
 		ret = vcpu_start(&all->cpus[i], all, i);
 	if (ret) {
 		threads_stop(all);
-		return vm_error_set(e, ret, "guest", "a vCPU's thread could not be started: %s", strerror(-ret));
+		return gw_error_set(e, ret, "guest", "a vCPU's thread could not be started: %s", strerror(-ret));
 	}
 	*ctx = all;
 	return 0;
@@ -235,7 +234,7 @@ static int threads_load(void *ctx, struct blob_in *in, struct gw_error *e)
 	int ret = 0;
 
 	if (!in->bad && nr != all->config.nr)
-		return vm_error_set(e, -EBADMSG, "guest", "the guest has %u vCPUs, this VM was started with %u", nr,
+		return gw_error_set(e, -EBADMSG, "guest", "the guest has %u vCPUs, this VM was started with %u", nr,
 				    all->config.nr);
 	all->config.seed = blob_get_u64(in);
 	all->config.dirty_bytes_per_s = blob_get_u64(in);
@@ -250,7 +249,7 @@ static int threads_load(void *ctx, struct blob_in *in, struct gw_error *e)
 		ret = work_load(&all->cpus[i].work, in, all->config.seed);
 	}
 	if (ret || in->bad)
-		return vm_error_set(e, -EBADMSG, "guest", "the state of the vCPUs makes no sense");
+		return gw_error_set(e, -EBADMSG, "guest", "the state of the vCPUs makes no sense");
 	return 0;
 }
 

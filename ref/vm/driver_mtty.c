@@ -7,7 +7,6 @@
 #include "ref/vm/driver.h"
 #include "ref/vm/mmio.h"
 #include "ref/vm/page_pattern.h"
-#include "ref/vm/vm_error.h"
 #include "ref/vm/vm_thread.h"
 
 #include <errno.h>
@@ -61,7 +60,7 @@ static int mtty_open(void **ctx, const struct driver_env *env, struct gw_error *
 	struct mtty *mtty = calloc(1, sizeof(*mtty));
 
 	if (!mtty)
-		return vm_error_set(e, -ENOMEM, gw_device_id(env->dev), "no memory for its driver");
+		return gw_error_set(e, -ENOMEM, gw_device_id(env->dev), "no memory for its driver");
 	mtty->env = *env;
 	mtty->id = gw_device_id(env->dev);
 	mtty->registers = (struct mmio){ .dev = env->dev, .region = GW_REGION_BAR0 };
@@ -77,7 +76,7 @@ static int mtty_start(void *ctx, struct gw_error *e)
 		mmio_put_u8(&mtty->registers, setup[i].reg, setup[i].value);
 	mmio_put_u8(&mtty->registers, UART_SCR, scratch_of(mtty, 0));
 	if (mtty->registers.error.code)
-		return vm_error_set(e, mtty->registers.error.code, mtty->id, "%s", mtty->registers.error.what);
+		return gw_error_set(e, mtty->registers.error.code, mtty->id, "%s", mtty->registers.error.what);
 	return 0;
 }
 

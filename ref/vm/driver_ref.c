@@ -2,8 +2,6 @@
 /* The driver of the reference device: its three parts put together. */
 #include "ref/vm/driver_ref.h"
 
-#include "ref/vm/vm_error.h"
-
 #include <errno.h>
 #include <stdlib.h>
 
@@ -24,7 +22,7 @@ static int ref_open(void **ctx, const struct driver_env *env, struct gw_error *e
 	int ret = -ENOMEM;
 
 	if (!ref)
-		return vm_error_set(e, -ENOMEM, gw_device_id(env->dev), "no memory for its driver");
+		return gw_error_set(e, -ENOMEM, gw_device_id(env->dev), "no memory for its driver");
 	ref->env = *env;
 	ref->id = gw_device_id(env->dev);
 	ref->registers = (struct mmio){ .dev = env->dev, .region = REFDEV_BAR_REGISTERS };
@@ -33,7 +31,7 @@ static int ref_open(void **ctx, const struct driver_env *env, struct gw_error *e
 		ret = interrupts_open(&ref->interrupts, env->dev, REFDEV_NR_VECTORS, e);
 	if (ret) {
 		ref_close(ref);
-		return vm_error_set(e, ret, gw_device_id(env->dev), "its driver could not be set up");
+		return gw_error_set(e, ret, gw_device_id(env->dev), "its driver could not be set up");
 	}
 	*ctx = ref;
 	return 0;
@@ -46,7 +44,7 @@ static int identify(struct driver_ref *ref, struct gw_error *e)
 
 	if (ref->registers.error.code || (magic == REFDEV_MAGIC && version == REFDEV_VERSION))
 		return 0;
-	return vm_error_set(e, -ENODEV, ref->id, "not the reference device: magic 0x%x, version %u", magic, version);
+	return gw_error_set(e, -ENODEV, ref->id, "not the reference device: magic 0x%x, version %u", magic, version);
 }
 
 static int ref_start(void *ctx, struct gw_error *e)
@@ -60,9 +58,9 @@ static int ref_start(void *ctx, struct gw_error *e)
 	driver_ref_stream_start(ref);
 	driver_ref_peer_start(ref);
 	if (ref->registers.error.code)
-		return vm_error_set(e, ref->registers.error.code, ref->id, "%s", ref->registers.error.what);
+		return gw_error_set(e, ref->registers.error.code, ref->id, "%s", ref->registers.error.what);
 	if (ref->operations.memory_bytes < DRIVER_REF_MIN_MEMORY_BYTES)
-		return vm_error_set(e, -ENODEV, ref->id, "too little local memory to work with");
+		return gw_error_set(e, -ENODEV, ref->id, "too little local memory to work with");
 	return 0;
 }
 

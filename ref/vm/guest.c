@@ -3,7 +3,6 @@
 #include "ref/vm/guest.h"
 
 #include "ref/vm/page_pattern.h"
-#include "ref/vm/vm_error.h"
 
 #include <errno.h>
 #include <string.h>
@@ -210,16 +209,16 @@ static int load_head(struct guest *guest, struct blob_in *in, struct gw_error *e
 	uint32_t has_peers = blob_get_u32(in);
 
 	if (in->bad || magic != STATE_MAGIC)
-		return vm_error_set(e, -EBADMSG, "guest", "what came is not the state of a reference VM");
+		return gw_error_set(e, -EBADMSG, "guest", "what came is not the state of a reference VM");
 	if (version != STATE_VERSION)
-		return vm_error_set(e, -EPROTONOSUPPORT, "guest", "its state has version %u, known is %u", version,
+		return gw_error_set(e, -EPROTONOSUPPORT, "guest", "its state has version %u, known is %u", version,
 				    STATE_VERSION);
 	if (memory_bytes != guest->memory->size_bytes || nr_devices != guest->nr_devices)
-		return vm_error_set(e, -EBADMSG, "guest", "it has %llu MiB and %u devices, this VM %llu MiB and %u",
+		return gw_error_set(e, -EBADMSG, "guest", "it has %llu MiB and %u devices, this VM %llu MiB and %u",
 				    (unsigned long long)(memory_bytes >> 20), nr_devices,
 				    (unsigned long long)(guest->memory->size_bytes >> 20), guest->nr_devices);
 	if (has_peers != guest->has_peers)
-		return vm_error_set(e, -EBADMSG, "guest", "its devices %s to each other, those of this VM %s (--p2p)",
+		return gw_error_set(e, -EBADMSG, "guest", "its devices %s to each other, those of this VM %s (--p2p)",
 				    has_peers ? "write" : "do not write", guest->has_peers ? "do" : "do not");
 	return 0;
 }
@@ -233,13 +232,13 @@ static int load_device(struct guest_device *device, struct blob_in *in, struct g
 	blob_get_text(in, name, sizeof(name));
 	part = blob_get_part(in);
 	if (in->bad || strcmp(id, gw_device_id(device->dev)))
-		return vm_error_set(e, -EBADMSG, gw_device_id(device->dev), "the guest's state is of a device \"%s\"",
+		return gw_error_set(e, -EBADMSG, gw_device_id(device->dev), "the guest's state is of a device \"%s\"",
 				    id);
 	if (strcmp(name, driver_name(device)))
-		return vm_error_set(e, -EBADMSG, id, "the guest's driver for it is \"%s\", here it would be \"%s\"",
+		return gw_error_set(e, -EBADMSG, id, "the guest's driver for it is \"%s\", here it would be \"%s\"",
 				    name, driver_name(device));
 	if (device->driver && (device->driver->load(device->driver_ctx, &part) || !blob_ended(&part)))
-		return vm_error_set(e, -EBADMSG, id, "the state of its driver makes no sense");
+		return gw_error_set(e, -EBADMSG, id, "the state of its driver makes no sense");
 	return 0;
 }
 
@@ -254,7 +253,7 @@ static int decode(struct guest *guest, struct blob_in *in, struct gw_error *e)
 	for (uint32_t i = 0; !ret && i < guest->nr_devices; i++)
 		ret = load_device(&guest->devices[i], in, e);
 	if (!ret && !blob_ended(in))
-		ret = vm_error_set(e, -EBADMSG, "guest", "its state is %s", in->bad ? "cut short" : "too long");
+		ret = gw_error_set(e, -EBADMSG, "guest", "its state is %s", in->bad ? "cut short" : "too long");
 	return ret;
 }
 

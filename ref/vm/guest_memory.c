@@ -2,8 +2,6 @@
 /* Guest RAM: a memfd, its blocks, and their DMA maps. */
 #include "ref/vm/guest_memory.h"
 
-#include "ref/vm/vm_error.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,12 +77,12 @@ int guest_memory_open(struct guest_memory *memory, uint64_t size_bytes, struct g
 
 	*memory = (struct guest_memory)GUEST_MEMORY_CLOSED;
 	if (available && size_bytes > available)
-		return vm_error_set(e, -ENOMEM, "guest RAM", "%llu MiB are asked for, this host has %llu MiB free",
+		return gw_error_set(e, -ENOMEM, "guest RAM", "%llu MiB are asked for, this host has %llu MiB free",
 				    (unsigned long long)(size_bytes >> 20), (unsigned long long)(available >> 20));
 	ret = map_and_populate(memory, size_bytes);
 	if (ret) {
 		guest_memory_close(memory);
-		return vm_error_set(e, ret, "guest RAM", "%llu MiB could not be had: %s",
+		return gw_error_set(e, ret, "guest RAM", "%llu MiB could not be had: %s",
 				    (unsigned long long)(size_bytes >> 20), strerror(-ret));
 	}
 	add_block(memory, 0, 0, low);
@@ -120,7 +118,7 @@ int guest_memory_map(const struct guest_memory *memory, struct gw_device *dev, s
 		if (ret == -EOPNOTSUPP)
 			return 0;
 		if (ret)
-			return vm_error_set(e, ret, gw_device_id(dev), "%s cannot be mapped for DMA: %s", block->id,
+			return gw_error_set(e, ret, gw_device_id(dev), "%s cannot be mapped for DMA: %s", block->id,
 					    cause.code ? cause.what : strerror(-ret));
 	}
 	return 0;

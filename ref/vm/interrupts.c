@@ -2,8 +2,6 @@
 /* A device's interrupt vectors as the VM has them. */
 #include "ref/vm/interrupts.h"
 
-#include "ref/vm/vm_error.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -32,7 +30,7 @@ int interrupts_open(struct interrupts *interrupts, struct gw_device *dev, uint32
 		ret = gw_device_irq_set(dev, GW_IRQ_MSIX, 0, nr, interrupts->eventfds, &cause);
 	if (ret) {
 		interrupts_close(interrupts);
-		return vm_error_set(e, ret, gw_device_id(dev), "its interrupts could not be bound: %s",
+		return gw_error_set(e, ret, gw_device_id(dev), "its interrupts could not be bound: %s",
 				    cause.code ? cause.what : strerror(-ret));
 	}
 	return 0;

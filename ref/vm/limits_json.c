@@ -3,7 +3,6 @@
 #include "ref/vm/limits_json.h"
 
 #include "ref/vm/ref_vm.h"
-#include "ref/vm/vm_error.h"
 #include "ref/vm/vm_thread.h"
 
 #include <errno.h>
@@ -149,15 +148,15 @@ int limits_json(const json_t *json, struct gw_limits *limits, struct gw_error *e
 
 	*limits = (struct gw_limits){ .size = sizeof(*limits) };
 	if (json && !json_is_object(json))
-		return vm_error_set(e, -EINVAL, "limits", "must be an object");
+		return gw_error_set(e, -EINVAL, "limits", "must be an object");
 	json_object_foreach((json_t *)json, name, value)
 	{
 		const struct limit_key *key = find_key(name);
 
 		if (!key)
-			return vm_error_set(e, -EINVAL, "limits", "there is no limit \"%s\"", name);
+			return gw_error_set(e, -EINVAL, "limits", "there is no limit \"%s\"", name);
 		if (key->take(limits, value))
-			return vm_error_set(e, -EINVAL, "limits", "%s must be %s", name, key->shape);
+			return gw_error_set(e, -EINVAL, "limits", "%s must be %s", name, key->shape);
 	}
 	return 0;
 }

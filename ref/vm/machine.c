@@ -3,7 +3,6 @@
 #include "ref/vm/machine.h"
 
 #include "ref/vm/pace.h"
-#include "ref/vm/vm_error.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +28,7 @@ static int throttle_vm(void *ctx, uint32_t percent, struct gw_error *e)
 	struct machine *machine = ctx;
 
 	if (percent > PACE_MAX_THROTTLE)
-		return vm_error_set(e, -EINVAL, "guest", "%u percent of the time to stand still is too much", percent);
+		return gw_error_set(e, -EINVAL, "guest", "%u percent of the time to stand still is too much", percent);
 	guest_throttle(&machine->guest, percent);
 	return 0;
 }

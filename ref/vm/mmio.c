@@ -2,8 +2,6 @@
 /* Registers of a device, with a sticky error. */
 #include "ref/vm/mmio.h"
 
-#include "ref/vm/vm_error.h"
-
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
@@ -14,7 +12,7 @@ static void note(struct mmio *mmio, const char *what, uint64_t offset, size_t si
 {
 	if (ret == (ssize_t)size_bytes)
 		return;
-	vm_error_set(&mmio->error, ret < 0 ? (int)ret : -EIO, gw_device_id(mmio->dev),
+	gw_error_set(&mmio->error, ret < 0 ? (int)ret : -EIO, gw_device_id(mmio->dev),
 		     "%s of %zu bytes at 0x%llx of region %u failed: %s", what, size_bytes, (unsigned long long)offset,
 		     mmio->region,
 		     ret >= 0      ? "cut short"

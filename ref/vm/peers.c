@@ -2,8 +2,6 @@
 /* The VM's devices as each other's peers. */
 #include "ref/vm/peers.h"
 
-#include "ref/vm/vm_error.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,7 +28,7 @@ static int map_for_others(const struct peer_window *window, const struct gw_regi
 		int ret = i == owner ? 0 : gw_device_dma_map(devices[i], &map, &cause);
 
 		if (ret)
-			return vm_error_set(e, ret, gw_device_id(devices[i]),
+			return gw_error_set(e, ret, gw_device_id(devices[i]),
 					    "the memory of %s cannot be mapped for it: %s", window->id,
 					    cause.code ? cause.what : strerror(-ret));
 	}
@@ -62,11 +60,11 @@ static int open_window(struct peers *peers, struct gw_device *const *devices, ui
 
 	window->id = gw_device_id(devices[owner]);
 	if (ret)
-		return vm_error_set(e, ret, window->id, "other devices cannot reach its memory: %s",
+		return gw_error_set(e, ret, window->id, "other devices cannot reach its memory: %s",
 				    cause.code ? cause.what : strerror(-ret));
 	ret = map_here(window, &part);
 	if (ret) {
-		vm_error_set(e, ret, window->id, "its memory cannot be mapped: %s", strerror(-ret));
+		gw_error_set(e, ret, window->id, "its memory cannot be mapped: %s", strerror(-ret));
 	} else {
 		window->iova = WINDOWS_IOVA + owner * IOVA_OF_EACH + part.region_offset;
 		peers->nr = owner + 1;
@@ -82,7 +80,7 @@ int peers_open(struct peers *peers, struct gw_device *const *devices, uint32_t n
 
 	peers->nr = 0;
 	if (nr_devices < 2)
-		return vm_error_set(e, -EINVAL, "devices", "with --p2p there must be two at least");
+		return gw_error_set(e, -EINVAL, "devices", "with --p2p there must be two at least");
 	for (uint32_t i = 0; !ret && i < nr_devices; i++)
 		ret = open_window(peers, devices, nr_devices, i, e);
 	if (ret)

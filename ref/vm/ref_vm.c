@@ -4,7 +4,6 @@
 
 #include "ref/vm/control.h"
 #include "ref/vm/machine.h"
-#include "ref/vm/vm_error.h"
 #include "ref/vm/vm_migration.h"
 
 #include <errno.h>
@@ -42,12 +41,12 @@ void ref_vm_options_init(struct ref_vm_options *options)
 static int check_options(const struct ref_vm_options *options, struct gw_error *e)
 {
 	if (options->memory_bytes < REF_VM_MIN_MEMORY_BYTES || options->memory_bytes % MEMORY_UNIT_BYTES)
-		return vm_error_set(e, -EINVAL, "guest RAM", "must be whole MiB, %llu at least",
+		return gw_error_set(e, -EINVAL, "guest RAM", "must be whole MiB, %llu at least",
 				    REF_VM_MIN_MEMORY_BYTES >> 20);
 	if (!options->nr_vcpus || options->nr_vcpus > REF_VM_MAX_VCPUS)
-		return vm_error_set(e, -EINVAL, "vCPUs", "must be 1 to %u", REF_VM_MAX_VCPUS);
+		return gw_error_set(e, -EINVAL, "vCPUs", "must be 1 to %u", REF_VM_MAX_VCPUS);
 	if (options->nr_devices > GW_MAX_DEVICES)
-		return vm_error_set(e, -EINVAL, "devices", "at most %u", GW_MAX_DEVICES);
+		return gw_error_set(e, -EINVAL, "devices", "at most %u", GW_MAX_DEVICES);
 	return 0;
 }
 
@@ -75,7 +74,7 @@ static int serve(struct machine *machine, struct vm_migration *migration, const 
 	int ret;
 
 	if (!control)
-		return vm_error_set(e, -ENOMEM, "", "no memory for the control socket");
+		return gw_error_set(e, -ENOMEM, "", "no memory for the control socket");
 	ret = control_listen(control, options->control_path, &vm, stop_fd, e);
 	if (!ret) {
 		if (options->ready)
@@ -116,7 +115,7 @@ int ref_vm_run(const struct ref_vm_options *options, int stop_fd, struct gw_erro
 		return ret;
 	vm = malloc(sizeof(*vm));
 	if (!vm)
-		return vm_error_set(e, -ENOMEM, "", "no memory for a VM");
+		return gw_error_set(e, -ENOMEM, "", "no memory for a VM");
 	ret = run(&vm->machine, &vm->migration, options, stop_fd, e);
 	free(vm);
 	return ret;

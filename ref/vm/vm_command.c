@@ -5,7 +5,6 @@
 #include "ref/vm/json_value.h"
 #include "ref/vm/limits_json.h"
 #include "ref/vm/status_json.h"
-#include "ref/vm/vm_error.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,9 +23,9 @@ static int run_migrate(const struct vm_context *vm, const json_t *request, json_
 	int ret;
 
 	if (!uri)
-		return vm_error_set(e, -EINVAL, "migrate", "needs the destination's \"uri\"");
+		return gw_error_set(e, -EINVAL, "migrate", "needs the destination's \"uri\"");
 	if (arbiter && !json_is_string(arbiter))
-		return vm_error_set(e, -EINVAL, "arbiter", "must be a URI: file:DIR");
+		return gw_error_set(e, -EINVAL, "arbiter", "must be a URI: file:DIR");
 	ret = limits_json(json_object_get(request, "limits"), &limits, e);
 	return ret ? ret : vm_migration_start(vm->migration, uri, &limits, json_string_value(arbiter), e);
 }
@@ -53,7 +52,7 @@ static int run_check(const struct vm_context *vm, const json_t *request, json_t 
 	enum vm_state state = vm_migration_state(vm->migration);
 
 	if (state < sizeof(refusals) / sizeof(refusals[0]) && refusals[state])
-		return vm_error_set(e, -EBUSY, "check", "%s", refusals[state]);
+		return gw_error_set(e, -EBUSY, "check", "%s", refusals[state]);
 	guest_check(&vm->machine->guest);
 	json_object_set_new(answer, "guest", status_json_guest(vm->machine));
 	return 0;
@@ -67,11 +66,11 @@ static int check_meant(const struct vm_context *vm, const json_t *request, const
 	if (ret || json_is_true(json_object_get(request, "other_side_stopped")))
 		return ret;
 	if (vm->migration->report.handover.arbiter)
-		return vm_error_set(e, -EPERM, "arbiter",
+		return gw_error_set(e, -EPERM, "arbiter",
 				    "it has not said yet who has the guest, and is asked every few seconds: once it "
 				    "answers, nothing is left to decide. Without it: %s (--other-side-stopped)",
 				    cost);
-	return vm_error_set(e, -EPERM, "", "%s (--other-side-stopped)", cost);
+	return gw_error_set(e, -EPERM, "", "%s (--other-side-stopped)", cost);
 }
 
 /* Where the guest is now; the state says it. */
@@ -108,7 +107,7 @@ static int run_quit(const struct vm_context *vm, const json_t *request, json_t *
 
 	if ((state != VM_MIGRATING && state != VM_RECEIVING) || json_is_true(json_object_get(request, "force")))
 		return 0;
-	return vm_error_set(e, -EBUSY, "quit", "a migration is on; \"force\": true cancels it");
+	return gw_error_set(e, -EBUSY, "quit", "a migration is on; \"force\": true cancels it");
 }
 
 static const struct command {
@@ -147,12 +146,12 @@ static int run(const struct vm_context *vm, const json_t *request, json_t *answe
 	int ret;
 
 	if (!command)
-		return vm_error_set(e, -EINVAL, "", "there is no command \"%s\"", name ? name : "");
+		return gw_error_set(e, -EINVAL, "", "there is no command \"%s\"", name ? name : "");
 	ret = command->run(vm, request, answer, e);
 	if (!ret)
 		*effect = command->effect;
 	else if (!e->code) /* a call that fails without a word, still a refusal with a code */
-		vm_error_set(e, ret, name, "%s", strerror(-ret));
+		gw_error_set(e, ret, name, "%s", strerror(-ret));
 	return ret;
 }
 
@@ -165,7 +164,7 @@ json_t *vm_command_run(const struct vm_context *vm, const char *line, enum vm_co
 
 	*effect = VM_EFFECT_NONE;
 	if (!json_is_object(request))
-		vm_error_set(&e, -EBADMSG, "", "not a JSON object: %s", request ? "another value" : json_error.text);
+		gw_error_set(&e, -EBADMSG, "", "not a JSON object: %s", request ? "another value" : json_error.text);
 	else
 		run(vm, request, answer, effect, &e);
 	json_decref(request);

@@ -2,8 +2,6 @@
 /* Where the guest is, and the migration that decides it. */
 #include "ref/vm/vm_migration.h"
 
-#include "ref/vm/vm_error.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -47,7 +45,7 @@ int vm_migration_init(struct vm_migration *migration, const struct gw_vm *vm, st
 	*migration = (struct vm_migration){ .vm = vm };
 	migration->event_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (migration->event_fd < 0)
-		return vm_error_set(e, -errno, "", "no timer to be had: %s", strerror(errno));
+		return gw_error_set(e, -errno, "", "no timer to be had: %s", strerror(errno));
 	return 0;
 }
 
@@ -113,7 +111,7 @@ int vm_migration_start(struct vm_migration *migration, const char *uri, const st
 	int ret;
 
 	if (migration->state != VM_RUNNING)
-		return vm_error_set(e, -EBUSY, "", "only a running guest can migrate, this VM is \"%s\"",
+		return gw_error_set(e, -EBUSY, "", "only a running guest can migrate, this VM is \"%s\"",
 				    vm_state_name(vm_migration_state(migration)));
 	free_all(migration); /* what brought the guest here */
 	ret = open_arbiter(migration, &mine, arbiter_uri, e);
@@ -135,11 +133,11 @@ int vm_migration_cancel(struct vm_migration *migration, struct gw_error *e)
 	int ret;
 
 	if (migration->state != VM_MIGRATING && migration->state != VM_INCOMING)
-		return vm_error_set(e, -ENOENT, "", "no migration is on");
+		return gw_error_set(e, -ENOENT, "", "no migration is on");
 	ret = migration->source ? gw_source_cancel(migration->source) : gw_destination_cancel(migration->destination);
 	if (ret == -EALREADY)
-		return vm_error_set(e, ret, "", "too late: the migration can no longer be taken back from here");
-	return ret ? vm_error_set(e, ret, "", "it cannot be cancelled: %s", strerror(-ret)) : 0;
+		return gw_error_set(e, ret, "", "too late: the migration can no longer be taken back from here");
+	return ret ? gw_error_set(e, ret, "", "it cannot be cancelled: %s", strerror(-ret)) : 0;
 }
 
 /* An undecided migration is kept: it is the library that asks the arbiter, takes the guest back or over. */
@@ -211,10 +209,10 @@ int vm_migration_check_undecided(const struct vm_migration *migration, struct gw
 	if (migration->state == VM_OWNER_UNKNOWN)
 		return 0;
 	if (handover->arbiter && handover->claimed_by)
-		return vm_error_set(e, -EPROTO, "",
+		return gw_error_set(e, -EPROTO, "",
 				    "there is nothing to decide, this VM is \"%s\": the arbiter named the %s", state,
 				    claimant(handover));
-	return vm_error_set(e, -EPROTO, "", "there is nothing to decide, this VM is \"%s\"", state);
+	return gw_error_set(e, -EPROTO, "", "there is nothing to decide, this VM is \"%s\"", state);
 }
 
 int vm_migration_take(struct vm_migration *migration, struct gw_error *e)
@@ -229,7 +227,7 @@ int vm_migration_take(struct vm_migration *migration, struct gw_error *e)
 	note_end(migration);
 	if (migration->state == VM_RUNNING)
 		return 0;
-	return vm_error_set(e, -ECANCELED, "arbiter", "it says that the %s has the guest: it is not run here",
+	return gw_error_set(e, -ECANCELED, "arbiter", "it says that the %s has the guest: it is not run here",
 			    migration->side == GW_SIDE_SOURCE ? "destination" : "source");
 }
 
@@ -246,7 +244,7 @@ int vm_migration_give_up(struct vm_migration *migration, struct gw_error *e)
 		return 0;
 	}
 	if (gw_destination_cancel(migration->destination))
-		return vm_error_set(
+		return gw_error_set(
 			e, -EIO, "arbiter",
 			"it could not be told that the guest was given up, so the guest is held on; ask again, "
 			"or end this VM");

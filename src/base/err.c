@@ -2,19 +2,36 @@
 /* The error record: first failure wins. */
 #include "base/err.h"
 
+#include "base/export.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+
+static void set(struct gw_error *e, int code, const char *where, const char *fmt, va_list args)
+{
+	if (!e || e->code)
+		return;
+	e->code = code;
+	snprintf(e->where, sizeof(e->where), "%s", where ? where : "");
+	vsnprintf(e->what, sizeof(e->what), fmt, args);
+}
 
 int err_set(struct gw_error *e, int code, const char *where, const char *fmt, ...)
 {
 	va_list args;
 
-	if (!e || e->code)
-		return code;
-	e->code = code;
-	snprintf(e->where, sizeof(e->where), "%s", where ? where : "");
 	va_start(args, fmt);
-	vsnprintf(e->what, sizeof(e->what), fmt, args);
+	set(e, code, where, fmt, args);
+	va_end(args);
+	return code;
+}
+
+GW_EXPORT int gw_error_set(struct gw_error *e, int code, const char *where, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	set(e, code, where, fmt, args);
 	va_end(args);
 	return code;
 }

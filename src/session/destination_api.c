@@ -13,9 +13,13 @@
 GW_EXPORT int gw_destination_new(struct gw_destination **destination, const struct gw_vm *vm,
 				 const struct gw_limits *limits, struct gw_error *e)
 {
-	struct gw_destination *d = calloc(1, sizeof(*d));
+	struct gw_destination *d;
 	int ret;
 
+	*destination = NULL;
+	if (!vm || !vm->ops)
+		return err_set(e, -EINVAL, "VM", "there is no VM, or it has no callbacks");
+	d = calloc(1, sizeof(*d));
 	if (!d)
 		return err_set(e, -ENOMEM, "session", "no memory");
 	pthread_mutex_init(&d->door, NULL);

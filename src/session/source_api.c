@@ -14,10 +14,14 @@
 GW_EXPORT int gw_source_new(struct gw_source **source, const struct gw_vm *vm, const struct gw_limits *limits,
 			    struct gw_error *e)
 {
-	struct gw_source *s = calloc(1, sizeof(*s));
+	struct gw_source *s;
 	uint64_t largest = 0;
 	int ret;
 
+	*source = NULL;
+	if (!vm || !vm->ops)
+		return err_set(e, -EINVAL, "VM", "there is no VM, or it has no callbacks");
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_set(e, -ENOMEM, "session", "no memory");
 	pthread_mutex_init(&s->closing_lock, NULL);

@@ -250,8 +250,12 @@ static void test_bad_arguments(void **state)
 	}
 	p->a.vm.nr_ram = 0;
 	assert_int_equal(gw_source_new(&p->source, &p->a.vm, NULL, &e), -EINVAL);
-	p->source = NULL;
-	p->destination = NULL;
+	p->a.vm.ops = NULL;
+	assert_int_equal(gw_source_new(&p->source, &p->a.vm, NULL, NULL), -EINVAL);
+	assert_int_equal(gw_source_new(&p->source, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(gw_destination_new(&p->destination, NULL, NULL, NULL), -EINVAL);
+	assert_null(p->source);
+	assert_null(p->destination);
 	close_pair(p);
 	free(p);
 }

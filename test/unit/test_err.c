@@ -70,6 +70,18 @@ static void test_long_texts(void **state)
 	assert_int_equal(strlen(e.what), GW_ERROR_WHAT_BYTES - 1);
 }
 
+static void test_public(void **state)
+{
+	struct gw_error e = GW_ERROR_NONE;
+
+	assert_int_equal(gw_error_set(NULL, -EIO, "guest", "%d", 1), -EIO);
+	assert_int_equal(gw_error_set(&e, -EBADMSG, NULL, "%u pages lost", 3), -EBADMSG);
+	assert_int_equal(gw_error_set(&e, -EIO, "guest", "and then this"), -EIO);
+	assert_int_equal(e.code, -EBADMSG);
+	assert_string_equal(e.where, "");
+	assert_string_equal(e.what, "3 pages lost");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -78,6 +90,7 @@ int main(void)
 		cmocka_unit_test(test_none_is_not_taken),
 		cmocka_unit_test(test_null),
 		cmocka_unit_test(test_long_texts),
+		cmocka_unit_test(test_public),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,7 +104,7 @@ static int keep(struct course *c, const char *group, const char *name, enum meas
 {
 	int ret = measure_add(c->together, "all", group, name, unit, value);
 
-	return ret ? fail(e, ret, "", "out of memory for what was measured") : 0;
+	return ret ? gw_error_set(e, ret, "", "out of memory for what was measured") : 0;
 }
 
 static int keep_slowest_arc(struct course *c, struct gw_error *e)

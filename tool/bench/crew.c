@@ -51,7 +51,7 @@ static int run_threads(struct part *parts, unsigned nr, struct gate *gate, struc
 	pthread_mutex_unlock(&gate->lock);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(parts[i].thread, NULL);
-	return ret ? fail(e, -ret, "", "cannot start a thread: %s", strerror(ret)) : 0;
+	return ret ? gw_error_set(e, -ret, "", "cannot start a thread: %s", strerror(ret)) : 0;
 }
 
 int crew_run(crew_work *work, void *ctx, unsigned nr, struct gw_error *e)

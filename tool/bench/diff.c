@@ -42,7 +42,7 @@ struct diff diff_judge(const struct measure *a, const struct measure *b, double 
 static int read_measures(struct measure_list *list, const json_t *document, const char *name, struct gw_error *e)
 {
 	if (strcmp(json_text(document, "document"), "bench"))
-		return fail(e, -EBADMSG, name, "this is no output of \"godwit bench --json\"");
+		return gw_error_set(e, -EBADMSG, name, "this is no output of \"godwit bench --json\"");
 	return measure_from_json(list, json_object_get(document, "measures"), name, e);
 }
 
@@ -160,7 +160,7 @@ int diff_documents(json_t **diff, const json_t *a, const json_t *b, const char *
 		*diff = json_pack("{s:s, s:s, s:s, s:f, s:o}", "document", "bench-diff", "a", a_name, "b", b_name,
 				  "threshold_percent", threshold * 100, "differences", differences_json(a, b));
 		if (!*diff) /* a name that is not UTF-8 */
-			ret = fail(e, -EINVAL, "", "a file's name is not UTF-8");
+			ret = gw_error_set(e, -EINVAL, "", "a file's name is not UTF-8");
 	}
 	if (!ret) {
 		add_series(*diff, &a_list, &b_list, threshold, worse);

@@ -190,15 +190,16 @@ int measure_from_json(struct measure_list *list, const json_t *array, const char
 	size_t i;
 
 	if (!json_is_array(array) || json_array_size(array) > MEASURE_MAX_SERIES)
-		return fail(e, -EBADMSG, where, "there are no measures in it");
+		return gw_error_set(e, -EBADMSG, where, "there are no measures in it");
 	json_array_foreach(array, i, series)
 	{
 		int ret = series_from_json(list, series);
 
 		if (ret == -EBADMSG)
-			return fail(e, ret, where, "measure %zu is not as \"godwit bench --json\" writes them", i + 1);
+			return gw_error_set(e, ret, where, "measure %zu is not as \"godwit bench --json\" writes them",
+					    i + 1);
 		if (ret)
-			return fail(e, ret, where, "out of memory");
+			return gw_error_set(e, ret, where, "out of memory");
 	}
 	measure_sort(list);
 	return 0;

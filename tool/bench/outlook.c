@@ -75,7 +75,7 @@ static int outlook_init(struct outlook *o, const struct outlook_options *options
 	ticker_begin(&o->ticker);
 	o->pairs = calloc(options->nr_devices, sizeof(*o->pairs));
 	if (!o->pairs)
-		return fail(e, -ENOMEM, "", "out of memory");
+		return gw_error_set(e, -ENOMEM, "", "out of memory");
 	for (unsigned i = 0; i < options->nr_devices; i++)
 		o->pairs[i].here = o->pairs[i].there = SUBJECT_NONE;
 	return 0;
@@ -302,7 +302,7 @@ static int make_document(struct outlook *o, json_t **document, int *within, stru
 	int ret;
 
 	if (!devices)
-		return fail(e, -ENOMEM, "", "out of memory");
+		return gw_error_set(e, -ENOMEM, "", "out of memory");
 	for (unsigned i = 0; i < options->nr_devices; i++) {
 		find(o, &o->pairs[i]);
 		devices[i] = o->pairs[i].found;

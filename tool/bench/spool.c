@@ -44,22 +44,23 @@ int spool_open(struct spool *spool, uint64_t limit_bytes, struct gw_error *e)
 	if (fd < 0)
 		fd = open_and_unlink(in);
 	*spool = (struct spool){ .fd = fd < 0 ? -1 : fd, .limit_bytes = limit_bytes };
-	return fd < 0 ? fail(e, fd, "", "cannot make a temporary file in %s: %s", in, strerror(-fd)) : 0;
+	return fd < 0 ? gw_error_set(e, fd, "", "cannot make a temporary file in %s: %s", in, strerror(-fd)) : 0;
 }
 
 int spool_append(struct spool *spool, const void *bytes, size_t size_bytes, struct gw_error *e)
 {
 	if (size_bytes > spool->limit_bytes - spool->size_bytes)
-		return fail(e, -EFBIG, "", "the device's state is larger than %s: see --max-state",
-			    units_size(spool->limit_bytes).s);
+		return gw_error_set(e, -EFBIG, "", "the device's state is larger than %s: see --max-state",
+				    units_size(spool->limit_bytes).s);
 	while (size_bytes) {
 		ssize_t n = pwrite(spool->fd, bytes, size_bytes, (off_t)spool->size_bytes);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail(e, -errno, "", "cannot keep the device's state in %s: %s (TMPDIR chooses another)",
-				    folder(), strerror(errno));
+			return gw_error_set(e, -errno, "",
+					    "cannot keep the device's state in %s: %s (TMPDIR chooses another)",
+					    folder(), strerror(errno));
 		spool->size_bytes += (uint64_t)n;
 		size_bytes -= (size_t)n;
 		bytes = (const char *)bytes + n;
@@ -74,7 +75,7 @@ ssize_t spool_read(const struct spool *spool, uint64_t offset, void *bytes, size
 	do
 		n = pread(spool->fd, bytes, size_bytes, (off_t)offset);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? fail(e, -errno, "", "cannot read the temporary file: %s", strerror(errno)) : n;
+	return n < 0 ? gw_error_set(e, -errno, "", "cannot read the temporary file: %s", strerror(errno)) : n;
 }
 
 void spool_close(struct spool *spool)

@@ -22,7 +22,7 @@ int subject_interrupted(const struct subject *s, struct gw_error *e)
 {
 	struct pollfd poll_fd = { .fd = s->stop_fd, .events = POLLIN };
 
-	return poll(&poll_fd, 1, 0) > 0 ? fail(e, -ECANCELED, "", "interrupted") : 0;
+	return poll(&poll_fd, 1, 0) > 0 ? gw_error_set(e, -ECANCELED, "", "interrupted") : 0;
 }
 
 int subject_keep(struct subject *s, const char *group, const char *name, enum measure_unit unit, double value,
@@ -30,7 +30,7 @@ int subject_keep(struct subject *s, const char *group, const char *name, enum me
 {
 	if (!s->into || !measure_add(s->into, s->on, group, name, unit, value))
 		return 0;
-	return fail(e, -ENOMEM, "", "out of memory for what was measured");
+	return gw_error_set(e, -ENOMEM, "", "out of memory for what was measured");
 }
 
 int subject_init(struct subject *s, struct gw_device *dev, int stop_fd, uint64_t max_state_bytes, struct gw_error *e)
@@ -48,9 +48,9 @@ int subject_init(struct subject *s, struct gw_device *dev, int stop_fd, uint64_t
 	if (ret)
 		return ret;
 	if (!(s->info.migration_flags & GW_MIGRATION_STOP_COPY))
-		return fail(e, -EOPNOTSUPP, gw_device_id(dev), "the device cannot migrate");
+		return gw_error_set(e, -EOPNOTSUPP, gw_device_id(dev), "the device cannot migrate");
 	s->buffer = malloc(SUBJECT_BUFFER_BYTES);
-	return s->buffer ? 0 : fail(e, -ENOMEM, gw_device_id(dev), "out of memory");
+	return s->buffer ? 0 : gw_error_set(e, -ENOMEM, gw_device_id(dev), "out of memory");
 }
 
 int subject_settle(struct subject *s, struct gw_error *e)

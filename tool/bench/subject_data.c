@@ -15,8 +15,8 @@ static int too_large(const struct subject *s, uint64_t bytes, struct gw_error *e
 {
 	if (bytes <= s->max_state_bytes)
 		return 0;
-	return fail(e, -EFBIG, gw_device_id(s->dev), "the device's state is larger than %s: see --max-state",
-		    units_size(s->max_state_bytes).s);
+	return gw_error_set(e, -EFBIG, gw_device_id(s->dev), "the device's state is larger than %s: see --max-state",
+			    units_size(s->max_state_bytes).s);
 }
 
 /* One read; its time is added to *ns. */
@@ -27,7 +27,7 @@ static ssize_t read_piece(struct subject *s, size_t piece, uint64_t *ns, struct 
 
 	*ns += subject_now_ns() - began_ns;
 	if (n > (ssize_t)piece)
-		return fail(e, -EBADMSG, gw_device_id(s->dev), "it gave more bytes than it was asked for");
+		return gw_error_set(e, -EBADMSG, gw_device_id(s->dev), "it gave more bytes than it was asked for");
 	return n;
 }
 
@@ -83,7 +83,7 @@ int subject_first_byte(struct subject *s, struct gw_error *e)
 	if (!n || n == -ENOMSG) /* nothing now: there is no first byte to be timed */
 		return 0;
 	if (n < 0)
-		return fail(e, (int)n, why.where, "%s", why.what);
+		return gw_error_set(e, (int)n, why.where, "%s", why.what);
 	return subject_keep(s, "first-byte", gw_device_state_name(s->at), MEASURE_US, (double)ns / 1000, e);
 }
 
@@ -115,8 +115,8 @@ static int write_piece(struct subject *s, size_t size_bytes, struct gw_error *e)
 		if (n < 0)
 			return (int)n;
 		if (!n || (size_t)n > size_bytes - done)
-			return fail(e, -EIO, gw_device_id(s->dev), "it took %zd of %zu bytes of its state", n,
-				    size_bytes - done);
+			return gw_error_set(e, -EIO, gw_device_id(s->dev), "it took %zd of %zu bytes of its state", n,
+					    size_bytes - done);
 		done += (size_t)n;
 	}
 	s->step_bytes += size_bytes;
@@ -196,7 +196,7 @@ static int follow(struct subject *s, bool told, struct curve_point *point, struc
 			break;
 		}
 		if (n < 0)
-			return fail(e, (int)n, why.where, "%s", why.what);
+			return gw_error_set(e, (int)n, why.where, "%s", why.what);
 		point->read_bytes += (uint64_t)n;
 		point->ns = subject_now_ns() - began_ns;
 		told = told && look(s, point);

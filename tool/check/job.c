@@ -72,10 +72,11 @@ int job_open(struct job *job, struct gw_error *e)
 	if (ret)
 		return ret;
 	if (!job->run.info.migration_flags)
-		return fail(e, -ENOTSUP, job->device.uri, "the device cannot migrate: there is nothing to check");
+		return gw_error_set(e, -ENOTSUP, job->device.uri,
+				    "the device cannot migrate: there is nothing to check");
 	job->outcomes = calloc(job->run.rules.nr + 1, sizeof(*job->outcomes));
 	if (!job->outcomes)
-		return fail(e, -ENOMEM, job->device.uri, "out of memory");
+		return gw_error_set(e, -ENOMEM, job->device.uri, "out of memory");
 	return device_json_fill(job->about, job->run.dev, e);
 }
 
@@ -96,7 +97,7 @@ int job_start(struct job *job, struct gw_error *e)
 	int ret = pthread_create(&job->thread, NULL, work, job);
 
 	job->started = !ret;
-	return ret ? fail(e, -ret, job->device.uri, "cannot start a thread: %s", strerror(ret)) : 0;
+	return ret ? gw_error_set(e, -ret, job->device.uri, "cannot start a thread: %s", strerror(ret)) : 0;
 }
 
 void job_join(struct job *job)

@@ -118,7 +118,7 @@ static void put_all(FILE *out, struct job *jobs, unsigned nr_jobs)
 int junit_open(const char *path, FILE **out, struct gw_error *e)
 {
 	*out = fopen(path, "we");
-	return *out ? 0 : fail(e, -errno, path, "cannot be written: %s", strerror(errno));
+	return *out ? 0 : gw_error_set(e, -errno, path, "cannot be written: %s", strerror(errno));
 }
 
 int junit_write(FILE *out, const char *path, struct job *jobs, unsigned nr_jobs, struct gw_error *e)
@@ -128,6 +128,6 @@ int junit_write(FILE *out, const char *path, struct job *jobs, unsigned nr_jobs,
 	put_all(out, jobs, nr_jobs);
 	bad = ferror(out);
 	if (fclose(out) || bad)
-		return fail(e, -EIO, path, "cannot be written");
+		return gw_error_set(e, -EIO, path, "cannot be written");
 	return 0;
 }

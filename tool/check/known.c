@@ -51,7 +51,7 @@ static int add(struct known *known, const struct place *at, const char *name, co
 	struct known_rule *rules = realloc(known->rules, (known->nr + 1) * sizeof(*rules));
 
 	if (!rules)
-		return fail(e, -ENOMEM, at->path, "out of memory");
+		return gw_error_set(e, -ENOMEM, at->path, "out of memory");
 	known->rules = rules;
 	snprintf(rules[known->nr].name, sizeof(rules[0].name), "%s", name);
 	snprintf(rules[known->nr].why, sizeof(rules[0].why), "%s", why);
@@ -65,7 +65,7 @@ static int take_line(struct known *known, const struct place *at, char *line, co
 	char *hash = strchr(line, '#'), *name, *why;
 
 	if (!hash && strlen(line) == LINE_BYTES - 1)
-		return fail(e, -EINVAL, at->path, "line %u is too long", at->line);
+		return gw_error_set(e, -EINVAL, at->path, "line %u is too long", at->line);
 	if (hash)
 		*hash = 0;
 	name = trim(line);
@@ -73,13 +73,13 @@ static int take_line(struct known *known, const struct place *at, char *line, co
 	if (!*name)
 		return 0;
 	if (!is_rule(rules, name))
-		return fail(e, -EINVAL, at->path, "line %u: there is no rule \"%s\" (godwit check --list)", at->line,
-			    name);
+		return gw_error_set(e, -EINVAL, at->path, "line %u: there is no rule \"%s\" (godwit check --list)",
+				    at->line, name);
 	if (!why || !*why)
-		return fail(e, -EINVAL, at->path, "line %u: %s comes without a reason (%s  # why)", at->line, name,
-			    name);
+		return gw_error_set(e, -EINVAL, at->path, "line %u: %s comes without a reason (%s  # why)", at->line,
+				    name, name);
 	if (known_why(known, name))
-		return fail(e, -EINVAL, at->path, "line %u: %s is there twice", at->line, name);
+		return gw_error_set(e, -EINVAL, at->path, "line %u: %s is there twice", at->line, name);
 	return add(known, at, name, why, e);
 }
 
@@ -93,13 +93,13 @@ int known_read(struct known *known, const char *path, const struct rule_list *ru
 	*known = (struct known){ 0 };
 	file = fopen(path, "re");
 	if (!file)
-		return fail(e, -errno, path, "cannot be read: %s", strerror(errno));
+		return gw_error_set(e, -errno, path, "cannot be read: %s", strerror(errno));
 	while (!ret && fgets(line, sizeof(line), file)) {
 		at.line++;
 		ret = take_line(known, &at, line, rules, e);
 	}
 	if (!ret && ferror(file))
-		ret = fail(e, -EIO, path, "cannot be read");
+		ret = gw_error_set(e, -EIO, path, "cannot be read");
 	fclose(file);
 	return ret;
 }

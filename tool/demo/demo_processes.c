@@ -30,11 +30,12 @@ int demo_processes_begin(struct demo_processes *processes, struct gw_error *e)
 	n = snprintf(processes->dir, sizeof(processes->dir), "%s/godwit-demo-XXXXXX", where);
 	if (n >= (int)sizeof(processes->dir)) {
 		processes->dir[0] = '\0';
-		return fail(e, -ENAMETOOLONG, where, "too long a path for sockets: set TMPDIR to a shorter one");
+		return gw_error_set(e, -ENAMETOOLONG, where,
+				    "too long a path for sockets: set TMPDIR to a shorter one");
 	}
 	if (!mkdtemp(processes->dir)) {
 		processes->dir[0] = '\0';
-		return fail(e, -errno, where, "cannot make a directory for sockets there: %s", strerror(errno));
+		return gw_error_set(e, -errno, where, "cannot make a directory for sockets there: %s", strerror(errno));
 	}
 	return 0;
 }
@@ -72,13 +73,13 @@ int demo_processes_start(struct demo_processes *processes, const char *name, con
 	pid_t parent = getpid();
 
 	if (processes->nr == DEMO_MAX_PROCESSES)
-		return fail(e, -ENOSPC, name, "too many processes");
+		return gw_error_set(e, -ENOSPC, name, "too many processes");
 	demo_processes_path(processes, name, "log", log);
 	snprintf(process->name, sizeof(process->name), "%s", name);
 	fflush(NULL);
 	process->pid = fork();
 	if (process->pid < 0)
-		return fail(e, -errno, name, "cannot start a process: %s", strerror(errno));
+		return gw_error_set(e, -errno, name, "cannot start a process: %s", strerror(errno));
 	if (!process->pid)
 		become(argv, log, parent);
 	processes->nr++;
@@ -88,9 +89,9 @@ int demo_processes_start(struct demo_processes *processes, const char *name, con
 static int tell_end(const struct demo_process *process, int status, struct gw_error *e)
 {
 	if (WIFSIGNALED(status))
-		return fail(e, -ECHILD, process->name, "was killed by signal %d (%s)", WTERMSIG(status),
-			    strsignal(WTERMSIG(status)));
-	return fail(e, -ECHILD, process->name, "ended too early, with exit code %d", WEXITSTATUS(status));
+		return gw_error_set(e, -ECHILD, process->name, "was killed by signal %d (%s)", WTERMSIG(status),
+				    strsignal(WTERMSIG(status)));
+	return gw_error_set(e, -ECHILD, process->name, "ended too early, with exit code %d", WEXITSTATUS(status));
 }
 
 int demo_processes_check(struct demo_processes *processes, struct gw_error *e)

@@ -116,7 +116,7 @@ static int device_listens(struct demo *demo, const void *arg, struct gw_error *e
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), ret;
 
 	if (fd < 0)
-		return fail(e, -errno, "", "cannot make a socket: %s", strerror(errno));
+		return gw_error_set(e, -errno, "", "cannot make a socket: %s", strerror(errno));
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", (const char *)arg);
 	ret = connect(fd, (struct sockaddr *)&address, sizeof(address)) ? -EAGAIN : 0;
 	close(fd);
@@ -166,7 +166,8 @@ static int has_worked(struct demo *demo, enum demo_side side, uint64_t pages, st
 		return ret;
 	guest = json_object_get(demo->status, "guest");
 	if (json_u64(guest, "errors"))
-		return fail(e, -EIO, "guest", "it has found an integrity error: %s", json_text(guest, "first_error"));
+		return gw_error_set(e, -EIO, "guest", "it has found an integrity error: %s",
+				    json_text(guest, "first_error"));
 	if (json_u64(guest, "pages_written") < demo->pages_seen + pages ||
 	    json_u64(guest, "operations") < demo->operations_seen + demo->args->devices)
 		return -EAGAIN;

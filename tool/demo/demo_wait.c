@@ -42,8 +42,8 @@ int demo_wait_until(struct demo *demo, const char *what,
 		if (ret != -EAGAIN)
 			return ret;
 		if (now_s() > deadline_s)
-			return fail(e, -ETIMEDOUT, "", "waited %d s for %s, in vain", WAIT_TIMEOUT_S, what);
+			return gw_error_set(e, -ETIMEDOUT, "", "waited %d s for %s, in vain", WAIT_TIMEOUT_S, what);
 		if (poll(&stop, 1, ASK_EVERY_MS) > 0 && stop_signals_take(demo->stop_fd))
-			return fail(e, -EINTR, "", "stopped by a signal while waiting for %s", what);
+			return gw_error_set(e, -EINTR, "", "stopped by a signal while waiting for %s", what);
 	}
 }

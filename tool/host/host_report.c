@@ -56,12 +56,12 @@ static int load(struct host_report *report, struct gw_error *e)
 	} else {
 		in = fopen(report->path, "re");
 		if (!in)
-			return fail(e, -errno, report->path, "cannot be read: %s", strerror(errno));
+			return gw_error_set(e, -errno, report->path, "cannot be read: %s", strerror(errno));
 		report->document = json_loadf(in, 0, &why);
 		fclose(in);
 	}
 	if (!report->document)
-		return fail(e, -EBADMSG, report->path, "is no JSON: %s (line %d)", why.text, why.line);
+		return gw_error_set(e, -EBADMSG, report->path, "is no JSON: %s (line %d)", why.text, why.line);
 	clean(report->document);
 	return 0;
 }
@@ -72,11 +72,11 @@ static int add_device(struct host_report *report, const json_t *device, struct g
 	struct gw_device_facts *facts = &report->facts[report->nr_devices];
 
 	if (report->nr_devices == GW_MAX_DEVICES)
-		return fail(e, -EBADMSG, report->path, "has more than %d devices", GW_MAX_DEVICES);
+		return gw_error_set(e, -EBADMSG, report->path, "has more than %d devices", GW_MAX_DEVICES);
 	if (!id[0] || strlen(id) >= sizeof(facts->id))
-		return fail(e, -EBADMSG, report->path, "has a device without an id");
+		return gw_error_set(e, -EBADMSG, report->path, "has a device without an id");
 	if (!json_is_array(json_object_get(device, "migration_flags")))
-		return fail(e, -EBADMSG, report->path, "does not say whether %s can migrate", id);
+		return gw_error_set(e, -EBADMSG, report->path, "does not say whether %s can migrate", id);
 	strcpy(facts->id, id);
 	device_json_info(device, &facts->info);
 	report->devices[report->nr_devices++] = device;
@@ -93,11 +93,12 @@ static int take(struct host_report *report, struct gw_error *e)
 
 	report->host = json_object_get(report->document, "host");
 	if (!json_is_integer(number) || !json_is_object(report->host) || !json_is_array(devices))
-		return fail(e, -EBADMSG, report->path, "is no report of \"godwit report\"");
+		return gw_error_set(e, -EBADMSG, report->path, "is no report of \"godwit report\"");
 	if (json_integer_value(number) != HOST_REPORT_FORMAT)
-		return fail(e, -EPROTONOSUPPORT, report->path,
-			    "is a report of format %lld, this godwit reads format %d: make it with the same release",
-			    (long long)json_integer_value(number), HOST_REPORT_FORMAT);
+		return gw_error_set(
+			e, -EPROTONOSUPPORT, report->path,
+			"is a report of format %lld, this godwit reads format %d: make it with the same release",
+			(long long)json_integer_value(number), HOST_REPORT_FORMAT);
 	json_array_foreach(devices, i, device)
 	{
 		if (!ret)
@@ -128,7 +129,7 @@ int host_report_choose(struct host_report *report, uint32_t at, const char *id, 
 	while (i < report->nr_devices && strcmp(report->facts[i].id, id) != 0)
 		i++;
 	if (i == report->nr_devices)
-		return fail(e, -ENOENT, report->path, "has no device \"%s\", or it was named before", id);
+		return gw_error_set(e, -ENOENT, report->path, "has no device \"%s\", or it was named before", id);
 	if (i != at) {
 		struct gw_device_facts facts = report->facts[at];
 		const json_t *device = report->devices[at];

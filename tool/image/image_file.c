@@ -17,13 +17,14 @@
 
 static int cannot(struct gw_error *e, const char *path, const char *what)
 {
-	return fail(e, -errno, "", "%s: cannot be %s: %s", path, what, strerror(errno));
+	return gw_error_set(e, -errno, "", "%s: cannot be %s: %s", path, what, strerror(errno));
 }
 
 static int open_stdout(struct image_file *file, struct gw_error *e)
 {
 	if (isatty(STDOUT_FILENO))
-		return fail(e, -EINVAL, "", "an image is not for a terminal: name a file, or pipe it into something");
+		return gw_error_set(e, -EINVAL, "",
+				    "an image is not for a terminal: name a file, or pipe it into something");
 	file->fd = STDOUT_FILENO;
 	return 0;
 }
@@ -48,7 +49,7 @@ static int lock_part(struct image_file *file, struct gw_error *e)
 		if (flock(file->fd, LOCK_EX | LOCK_NB)) {
 			close(file->fd);
 			file->fd = -1;
-			return fail(e, -EBUSY, "", "%s: another save is writing it", file->part);
+			return gw_error_set(e, -EBUSY, "", "%s: another save is writing it", file->part);
 		}
 		if (is_same_file(file->fd, file->part))
 			return ftruncate(file->fd, 0) ? cannot(e, file->part, "emptied") : 0;
@@ -68,7 +69,7 @@ static int name_part(struct image_file *file, const struct stat *st, struct gw_e
 	if (asprintf(&file->part, "%s.part", file->place) >= 0)
 		return 0;
 	file->part = NULL;
-	return fail(e, -ENOMEM, "", "out of memory");
+	return gw_error_set(e, -ENOMEM, "", "out of memory");
 }
 
 int image_file_open(struct image_file *file, const char *path, struct gw_error *e)
@@ -82,7 +83,7 @@ int image_file_open(struct image_file *file, const char *path, struct gw_error *
 		return open_stdout(file, e);
 	exists = !stat(path, &st);
 	if (exists && S_ISDIR(st.st_mode))
-		return fail(e, -EISDIR, "", "%s: it is a directory", path);
+		return gw_error_set(e, -EISDIR, "", "%s: it is a directory", path);
 	if (exists && !S_ISREG(st.st_mode)) {
 		file->fd = open(path, O_WRONLY | O_CLOEXEC);
 		return file->fd < 0 ? cannot(e, path, "opened") : 0;
@@ -153,9 +154,9 @@ int image_file_read(const char *path, struct gw_error *e)
 	int fd;
 
 	if (!strcmp(path, "-"))
-		return isatty(STDIN_FILENO) ? fail(e, -EINVAL, "",
-						   "an image does not come from a terminal: name a file, "
-						   "or pipe one in")
+		return isatty(STDIN_FILENO) ? gw_error_set(e, -EINVAL, "",
+							   "an image does not come from a terminal: name a file, "
+							   "or pipe one in")
 					    : STDIN_FILENO;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? cannot(e, path, "opened") : fd;

@@ -69,7 +69,7 @@ int trace_file_add(struct trace_file *file, enum trace_format format, const char
 	}
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
 	if (fd < 0)
-		return fail(e, -errno, path, "cannot write a trace there: %s", strerror(errno));
+		return gw_error_set(e, -errno, path, "cannot write a trace there: %s", strerror(errno));
 	file->sinks[format] = (struct sink){ .name = path, .fd = fd, .owned = true };
 	return 0;
 }
@@ -135,8 +135,8 @@ int trace_file_close(struct trace_file *file, struct gw_error *e)
 		if (sink->owned && close(sink->fd) && !sink->code)
 			sink->code = -errno;
 		if (sink->code)
-			ret = fail(e, sink->code, sink->name, "the trace could not be written: %s",
-				   strerror(-sink->code));
+			ret = gw_error_set(e, sink->code, sink->name, "the trace could not be written: %s",
+					   strerror(-sink->code));
 	}
 	pthread_mutex_destroy(&file->lock);
 	free(file);

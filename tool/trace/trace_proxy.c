@@ -167,7 +167,7 @@ int trace_proxy_run(const char *server_path, const char *listen_path, struct tra
 	char sentence[256];
 
 	if (listen_fd < 0)
-		return fail(e, listen_fd, listen_path, "cannot listen there: %s", strerror(-listen_fd));
+		return gw_error_set(e, listen_fd, listen_path, "cannot listen there: %s", strerror(-listen_fd));
 	snprintf(sentence, sizeof(sentence), "waiting for clients at %s", listen_path);
 	trace_relay_note(file, "godwit", sentence);
 	for (unsigned number = 1; !trace_file_failed(file) && !wait_for(listen_fd, stop_fd); number++) {
