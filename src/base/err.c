@@ -7,7 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void set(struct gw_error *e, int code, const char *where, const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static void set(struct gw_error *e, int code, const char *where, const char *fmt,
+						      va_list args)
 {
 	if (!e || e->code)
 		return;

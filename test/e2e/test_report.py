@@ -181,7 +181,7 @@ def case_tells_a_changed_device_from_an_equal_one(stage):
 def case_every_code_is_documented(stage):
     """doc/json.md has each code that compare adds to the library's, and no other."""
     top = pathlib.Path(__file__).resolve().parents[2]
-    source = (top / "tool/host_compare.c").read_text()
+    source = (top / "tool/host/host_compare.c").read_text()
     made = set(re.findall(r'(?:block|warn)\(pair, "([a-z0-9-]+)"', source))
     made |= set(re.findall(r'add\(verdict, "(?:blockers|warnings)", "([a-z0-9-]+)"', source))
     section = (top / "doc/json.md").read_text().split("\n## Two hosts compared")[1].split("\n## ")[0]
