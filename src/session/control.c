@@ -21,8 +21,10 @@ void control_init(struct control *control)
 void control_reset(struct control *control, uint64_t link)
 {
 	channel_reopen(&control->channel);
+	pthread_mutex_lock(&control->send_lock);
 	control->seq_out = control->seq_in = 0;
 	control->link = link;
+	pthread_mutex_unlock(&control->send_lock);
 	control->lost = (struct note){ 0 };
 }
 
@@ -34,6 +36,13 @@ void control_fini(struct control *control)
 }
 
 int control_send(struct control *control, const struct message *message, struct gw_error *e)
+{
+	uint64_t link;
+
+	return control_send_on(control, message, &link, e);
+}
+
+int control_send_on(struct control *control, const struct message *message, uint64_t *link, struct gw_error *e)
 {
 	size_t room = FRAME_HEADER_BYTES + message_max_bytes(message);
 	uint8_t *buf = malloc(room);
@@ -51,6 +60,7 @@ int control_send(struct control *control, const struct message *message, struct 
 			       message_name(message->type));
 	}
 	pthread_mutex_lock(&control->send_lock);
+	*link = control->link; /* changes only while it is not open */
 	frame_io_prepare(buf, message->type, control->seq_out++, buf + FRAME_HEADER_BYTES, (size_t)body, NULL, 0);
 	iov = (struct iovec){ .iov_base = buf, .iov_len = FRAME_HEADER_BYTES + (size_t)body };
 	if (control->open)

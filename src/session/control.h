@@ -23,7 +23,7 @@ struct control {
 	sem_t large_room;  /* the same for VM_STATE, which is as large as all others together: for one */
 	uint32_t stopping; /* atomic: what waits for room is dropped */
 	struct queue *mailbox;
-	uint64_t link; /* put into every note */
+	uint64_t link; /* the connection's number: put into every note; changes under send_lock, while not open */
 	bool open;     /* under send_lock: messages can be sent */
 	bool (*take)(void *ctx, const struct message *message);
 	void *ctx;
@@ -41,6 +41,9 @@ void control_reset(struct control *control, uint64_t link);
 
 /* Sends one message. -EPIPE, -ETIMEDOUT, -ECANCELED: the channel is of no more use, which its receiver notes, too. */
 int control_send(struct control *control, const struct message *message, struct gw_error *e);
+
+/* The same by a thread that is not the session's: *link is the connection it went over, which may be one given up. */
+int control_send_on(struct control *control, const struct message *message, uint64_t *link, struct gw_error *e);
 
 /*
  * Waits for the next message. It and what it borrows is one allocation: free(*message). -EBADMSG: not a frame, a

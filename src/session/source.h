@@ -100,6 +100,9 @@ int source_do_detach(void *ctx, struct gw_error *e);
 int source_do_reconnect(void *ctx, struct gw_error *e);
 int source_do_rejoin(void *ctx, struct gw_error *e);
 
+/* source_jobs.c. The guest leaves, stays, or is no longer ours to know of: no log any more, and its own speed. */
+void source_let_go(struct gw_source *s);
+
 /* Jobs of the VM's worker. source_jobs.c. */
 int source_do_track_start(void *ctx, struct gw_error *e);
 int source_do_sync(void *ctx, struct gw_error *e);

@@ -181,6 +181,7 @@ GW_EXPORT void gw_source_free(struct gw_source *s)
 	if (s->core.started)
 		core_wait(&s->core, -1); /* too late to cancel: then for what comes of it */
 	core_fini(&s->core);
+	source_let_go(s); /* nobody decided who has the guest, and nobody will by this object */
 	outbox_fini(&s->outbox);
 	rate_fini(&s->rate);
 	dirty_fini(&s->dirty);

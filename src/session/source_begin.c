@@ -60,7 +60,7 @@ static void begin_open_data(struct gw_source *s, const struct action *a)
 static void begin_reconnect(struct gw_source *s, const struct action *a)
 {
 	s->channels_up = false;
-	__atomic_store_n(&s->core.link, s->core.link + 1, __ATOMIC_RELAXED); /* a worker may look */
+	s->core.link++;
 	s->core.held_ns = DEADLINE_NEVER;
 	begin_link(s, a->type, source_do_detach);
 }

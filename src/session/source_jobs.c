@@ -61,14 +61,6 @@ int source_do_throttle(void *ctx, struct gw_error *e)
 	return s->core.vm.ops->throttle(s->core.vm.ctx, s->throttle_to, e);
 }
 
-/* The guest leaves, or stays as it was: at its own speed. */
-static void unthrottle(struct gw_source *s)
-{
-	if (s->throttled)
-		s->core.vm.ops->throttle(s->core.vm.ctx, 0, NULL);
-	s->throttled = false;
-}
-
 int source_do_decide(void *ctx, struct gw_error *e)
 {
 	struct gw_source *s = ctx;
@@ -84,8 +76,8 @@ static int send_vm_state(struct gw_source *s, struct gw_error *e)
 		.type = FRAME_VM_STATE,
 		.vm_state = { .bytes = s->vm_state, .nr_bytes = (uint32_t)s->nr_vm_state },
 	};
-	uint64_t link = __atomic_load_n(&s->core.link, __ATOMIC_RELAXED);
-	int ret = control_send(&s->core.control, &message, NULL);
+	uint64_t link; /* of the control channel: the session's own is ahead of it while a connection is given up */
+	int ret = control_send_on(&s->core.control, &message, &link, NULL);
 
 	if (ret == -ENOMEM)
 		return err_set(e, ret, "VM", "no memory to send the VM's state");
@@ -123,11 +115,14 @@ int source_do_save_vm(void *ctx, struct gw_error *e)
 	return send_vm_state(s, e);
 }
 
-static void stop_log(struct gw_source *s)
+void source_let_go(struct gw_source *s)
 {
 	if (s->logging)
 		s->core.vm.ops->dirty_stop(s->core.vm.ctx);
 	s->logging = false;
+	if (s->throttled)
+		s->core.vm.ops->throttle(s->core.vm.ctx, 0, NULL);
+	s->throttled = false;
 }
 
 int source_do_take_back(void *ctx, struct gw_error *e)
@@ -135,8 +130,7 @@ int source_do_take_back(void *ctx, struct gw_error *e)
 	struct gw_source *s = ctx;
 	int ret;
 
-	stop_log(s);
-	unthrottle(s);
+	source_let_go(s);
 	if (!s->engine.paused)
 		return 0;
 	ret = s->core.vm.ops->resume(s->core.vm.ctx, e);
@@ -150,8 +144,7 @@ int source_do_release(void *ctx, struct gw_error *e)
 	struct gw_source *s = ctx;
 	struct page_digest digest;
 
-	stop_log(s);
-	unthrottle(s);
+	source_let_go(s);
 	if (!(s->hello.features & HELLO_VERIFY))
 		return 0;
 	if (page_digest_init(&digest, &s->core.ram))

@@ -2,6 +2,7 @@
 /* A VM made of two RAM blocks and one writing thread. */
 #include "fake_vm.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,8 @@ static int dirty_start(void *ctx, struct gw_error *e)
 	pthread_mutex_lock(&vm->lock);
 	memset(vm->log, 0, sizeof(vm->log));
 	pthread_mutex_unlock(&vm->lock);
+	assert(!vm->logging);
+	vm->logging = true;
 	return 0;
 }
 
@@ -157,7 +160,10 @@ static int dirty_sync(void *ctx, uint32_t block, uint64_t *bitmap, struct gw_err
 
 static void dirty_stop(void *ctx)
 {
-	(void)ctx;
+	struct fake_vm *vm = ctx;
+
+	assert(vm->logging);
+	vm->logging = false;
 }
 
 static ssize_t state_save(void *ctx, void *buf, size_t size, struct gw_error *e)
@@ -263,6 +269,7 @@ void fake_vm_close(struct fake_vm *vm)
 	pthread_cond_broadcast(&vm->changed);
 	pthread_mutex_unlock(&vm->lock);
 	pthread_join(vm->writer, NULL);
+	assert(!vm->logging); /* whatever came of the migration */
 	for (unsigned i = 0; i < FAKE_DEVICES; i++)
 		fake_device_close(&vm->devices[i]);
 	for (unsigned i = 0; i < FAKE_BLOCKS; i++)

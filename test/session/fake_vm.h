@@ -24,6 +24,7 @@ struct fake_vm {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool running, quit;
+	bool logging; /* between dirty_start and dirty_stop: the library's calls, one at a time */
 	uint32_t throttle_percent, most_throttled;
 	uint32_t pace_ns, burst; /* how long between its writes, and how many at a time */
 	uint64_t writes;         /* the state: how many writes so far; also the seed of the next */
