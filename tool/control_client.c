@@ -3,6 +3,7 @@
 #include "control_client.h"
 
 #include "json.h"
+#include "now.h"
 #include "say.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ANSWER_TIMEOUT_MS 60000 /* "check" goes through all of RAM */
@@ -128,10 +128,7 @@ static int fill(struct control_client *client, struct gw_error *e)
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)(now_ns() / 1000000);
 }
 
 int control_client_receive(struct control_client *client, int timeout_ms, int stop_fd, json_t **object,

@@ -4,6 +4,7 @@
 
 #include "ticker.h"
 #include "tool/device_json.h"
+#include "tool/now.h"
 #include "tool/say.h"
 #include "tool/units.h"
 
@@ -97,7 +98,7 @@ static int one_of_each(struct bench *b, struct gw_error *e)
 
 static void tell(struct bench *b)
 {
-	uint64_t elapsed_ns = subject_now_ns() - b->pace.began_ns;
+	uint64_t elapsed_ns = now_ns() - b->pace.began_ns;
 
 	if (b->pace.rounds)
 		ticker_show(&b->ticker, "round %llu of %llu, %s", (unsigned long long)b->pace.done + 1,
@@ -112,7 +113,7 @@ static int measure(struct bench *b, struct gw_error *e)
 	int ret;
 
 	ticker_show(&b->ticker, "saving the state that will be loaded");
-	b->pace.began_ns = subject_now_ns();
+	b->pace.began_ns = now_ns();
 	b->device.into = NULL;
 	ret = course_save_images(&b->together, e);
 	b->device.into = &b->measures;
@@ -193,7 +194,7 @@ static int make_document(struct bench *b, json_t **document, struct gw_error *e)
 {
 	json_t *new = json_pack("{s:s, s:s, s:o, s:I, s:f, s:I}", "godwit", gw_version(), "document", "bench", "host",
 				host_json(), "rounds", (json_int_t)b->pace.done, "took_ms",
-				(double)(subject_now_ns() - b->pace.began_ns) / 1e6, "state_bytes",
+				(double)(now_ns() - b->pace.began_ns) / 1e6, "state_bytes",
 				(json_int_t)b->device.image.size_bytes);
 	int ret = add_device(new, "device", &b->device, e);
 

@@ -2,6 +2,7 @@
 /* One round as a script: see course.h. */
 #include "course.h"
 
+#include "tool/now.h"
 #include "tool/say.h"
 
 #include <stdio.h>
@@ -169,7 +170,7 @@ bool course_goes_on(const struct course_pace *pace)
 		return pace->done < pace->rounds;
 	if (pace->done < pace->least || pace->done >= pace->most)
 		return pace->done < pace->least;
-	return subject_now_ns() - pace->began_ns < pace->for_ns;
+	return now_ns() - pace->began_ns < pace->for_ns;
 }
 
 int course_settle(struct course *c, struct gw_error *e)

@@ -3,6 +3,7 @@
 #include "log_time.h"
 
 #include "subject.h"
+#include "tool/now.h"
 
 #include <errno.h>
 #include <godwit/raw.h>
@@ -20,10 +21,10 @@ static int report(struct gw_device *dev, uint64_t memory_bytes, uint64_t *ns)
 
 	*ns = UINT64_MAX;
 	for (unsigned i = 0; i < TIMES && !ret; i++) {
-		uint64_t began_ns = subject_now_ns(), took_ns;
+		uint64_t began_ns = now_ns(), took_ns;
 
 		ret = gw_raw_log_report(dev, 0, memory_bytes, GW_PAGE_BYTES, bitmap);
-		took_ns = subject_now_ns() - began_ns;
+		took_ns = now_ns() - began_ns;
 		*ns = took_ns < *ns ? took_ns : *ns;
 	}
 	free(bitmap);

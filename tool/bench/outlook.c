@@ -5,6 +5,7 @@
 #include "course.h"
 #include "log_time.h"
 #include "ticker.h"
+#include "tool/now.h"
 #include "tool/say.h"
 
 #include <errno.h>
@@ -106,7 +107,7 @@ static int measure_all(struct outlook *o, struct gw_error *e)
 {
 	int ret;
 
-	o->pace.began_ns = subject_now_ns();
+	o->pace.began_ns = now_ns();
 	for (unsigned i = 0; i < o->source.nr; i++)
 		o->source.subjects[i]->into = NULL;
 	ret = course_save_images(&o->source, e);

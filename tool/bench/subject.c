@@ -2,21 +2,13 @@
 /* A device that is measured: its life and its arcs. See subject.h; its data session is in subject_data.c. */
 #include "subject.h"
 
+#include "tool/now.h"
 #include "tool/say.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-uint64_t subject_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 int subject_interrupted(const struct subject *s, struct gw_error *e)
 {

@@ -80,7 +80,6 @@ int subject_precopy(struct subject *s, struct gw_error *e);
 int subject_rest(struct subject *s, struct gw_error *e);
 
 /* For the files of a subject. */
-uint64_t subject_now_ns(void);
 int subject_interrupted(const struct subject *s, struct gw_error *e);
 int subject_keep(struct subject *s, const char *group, const char *name, enum measure_unit unit, double value,
 		 struct gw_error *e);

@@ -2,6 +2,7 @@
 /* A device that is measured: its data session, read, loaded and watched in pre-copy. See subject.h. */
 #include "subject.h"
 
+#include "tool/now.h"
 #include "tool/say.h"
 #include "tool/units.h"
 
@@ -22,10 +23,10 @@ static int too_large(const struct subject *s, uint64_t bytes, struct gw_error *e
 /* One read; its time is added to *ns. */
 static ssize_t read_piece(struct subject *s, size_t piece, uint64_t *ns, struct gw_error *e)
 {
-	uint64_t began_ns = subject_now_ns();
+	uint64_t began_ns = now_ns();
 	ssize_t n = gw_device_data_read(s->dev, s->buffer, piece, e);
 
-	*ns += subject_now_ns() - began_ns;
+	*ns += now_ns() - began_ns;
 	if (n > (ssize_t)piece)
 		return gw_error_set(e, -EBADMSG, gw_device_id(s->dev), "it gave more bytes than it was asked for");
 	return n;
@@ -108,10 +109,10 @@ static int write_piece(struct subject *s, size_t size_bytes, struct gw_error *e)
 	size_t done = 0;
 
 	while (done < size_bytes) {
-		uint64_t began_ns = subject_now_ns();
+		uint64_t began_ns = now_ns();
 		ssize_t n = gw_device_data_write(s->dev, s->buffer + done, size_bytes - done, e);
 
-		s->step_ns += subject_now_ns() - began_ns;
+		s->step_ns += now_ns() - began_ns;
 		if (n < 0)
 			return (int)n;
 		if (!n || (size_t)n > size_bytes - done)
@@ -182,7 +183,7 @@ static void begin_curve(struct curve *curve, const struct curve_point *point)
 /* Reads as long as there is something, or for PRECOPY_NS. */
 static int follow(struct subject *s, bool told, struct curve_point *point, struct gw_error *e)
 {
-	uint64_t began_ns = subject_now_ns();
+	uint64_t began_ns = now_ns();
 	struct curve *curve = &s->curve;
 
 	while (!curve->ended) {
@@ -198,7 +199,7 @@ static int follow(struct subject *s, bool told, struct curve_point *point, struc
 		if (n < 0)
 			return gw_error_set(e, (int)n, why.where, "%s", why.what);
 		point->read_bytes += (uint64_t)n;
-		point->ns = subject_now_ns() - began_ns;
+		point->ns = now_ns() - began_ns;
 		told = told && look(s, point);
 		if (told && !point->initial_bytes && !point->dirty_bytes)
 			curve->ended = "empty";

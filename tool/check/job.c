@@ -3,22 +3,14 @@
 #include "job.h"
 
 #include "tool/device_json.h"
+#include "tool/now.h"
 #include "tool/say.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static int open_side(void *ctx, struct gw_device **dev, uint32_t flags, struct gw_error *e)
 {

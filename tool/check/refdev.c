@@ -3,11 +3,11 @@
 #include "refdev.h"
 
 #include "ref/device_registers.h"
+#include "tool/now.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #define PATIENCE_NS 1000000000u
 
@@ -53,14 +53,6 @@ static int get_u32(struct gw_device *dev, uint64_t reg, uint32_t *value)
 
 	*value = le32toh(raw);
 	return ret;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* Every look is a round trip, so to look again at once is no busy loop. */

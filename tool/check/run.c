@@ -7,23 +7,15 @@
 
 #include "needs.h"
 #include "settle.h"
+#include "tool/now.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static const char gone_text[] = "the device is gone";
 static const char stuck_text[] = "the device does not come back to RUNNING";
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void list_rules(struct run *run)
 {

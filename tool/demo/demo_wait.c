@@ -2,22 +2,19 @@
 /* Waiting for a condition that only asking can tell, with a deadline: see demo.h. */
 #include "demo.h"
 #include "tool/control_client.h"
+#include "tool/now.h"
 #include "tool/say.h"
 #include "tool/stop_signals.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 
 #define WAIT_TIMEOUT_S 20
 #define ASK_EVERY_MS   10
 
 static double now_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return (double)now_ns() / 1e9;
 }
 
 int demo_wait_status(struct demo *demo, enum demo_side side, struct gw_error *e)

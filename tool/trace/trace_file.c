@@ -2,6 +2,7 @@
 /* Where a trace is written: see trace_file.h. */
 #include "trace_file.h"
 
+#include "tool/now.h"
 #include "tool/say.h"
 #include "trace_line.h"
 
@@ -10,7 +11,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NR_FORMATS 2
@@ -42,12 +42,10 @@ static void write_call(void *ctx, const struct gw_trace_call *call)
 struct trace_file *trace_file_new(void)
 {
 	struct trace_file *file = calloc(1, sizeof(*file));
-	struct timespec now;
 
 	if (!file)
 		return NULL;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	file->zero_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	file->zero_ns = now_ns();
 	file->trace = (struct gw_trace){ .size = sizeof(file->trace), .call = write_call, .ctx = file };
 	pthread_mutex_init(&file->lock, NULL);
 	return file;

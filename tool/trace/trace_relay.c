@@ -5,6 +5,7 @@
  */
 #include "trace_relay.h"
 
+#include "tool/now.h"
 #include "trace_line.h"
 #include "trace_pending.h"
 #include "trace_socket.h"
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NAME_BYTES     32
@@ -54,14 +54,6 @@ struct trace_relay {
 	struct trace_pending pending[NR_SIDES]; /* by who sent the commands */
 	int nr_ended;                           /* atomic: ways that carry no more */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 void trace_relay_note(struct trace_file *file, const char *name, const char *sentence)
 {
