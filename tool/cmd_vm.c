@@ -10,20 +10,12 @@
 #include "stop_signals.h"
 #include "vm_client.h"
 
-static const char *const log_modes[] = {
-	[GW_PROCESS_LOG_AUTO] = "auto",
-	[GW_PROCESS_LOG_ASYNC] = "async",
-	[GW_PROCESS_LOG_SYNC] = "sync",
-	[GW_PROCESS_LOG_ALL] = "all",
-	NULL,
-};
-
 struct vm_args {
 	const char *name, *incoming, *arbiter, *control;
 	uint64_t memory_bytes, vcpus, dirty_rate, seed, device_window_bytes;
 	struct text_list devices;
 	struct device_access access;
-	uint32_t log_mode, fill, p2p, json, other_side_stopped, force;
+	uint32_t cpu, log, fill, p2p, json, other_side_stopped, force;
 };
 
 #define FIELD(field) .offset = offsetof(struct vm_args, field)
@@ -52,6 +44,13 @@ static const struct option options[] = {
 	  .min = 1,
 	  .max = REF_VM_MAX_VCPUS,
 	  .help = "vCPUs" },
+	{ .name = "cpu",
+	  .kind = OPTION_CHOICE,
+	  FIELD(cpu),
+	  .value = "KIND",
+	  .standard = "auto",
+	  .choices = ref_vm_cpu_names,
+	  .help = "what executes the guest; auto: kvm where it works" },
 	{ .name = "device",
 	  .kind = OPTION_LIST,
 	  FIELD(devices),
@@ -83,10 +82,10 @@ static const struct option options[] = {
 	  .help = "of guest RAM that holds data at the start" },
 	{ .name = "dirty-log",
 	  .kind = OPTION_CHOICE,
-	  FIELD(log_mode),
+	  FIELD(log),
 	  .value = "MODE",
 	  .standard = "auto",
-	  .choices = log_modes,
+	  .choices = ref_vm_log_names,
 	  .help = "how its writes are tracked" },
 	{ .name = "seed",
 	  .kind = OPTION_COUNT,
@@ -111,10 +110,10 @@ static const struct option options[] = {
 };
 
 /* Tells whoever started it, person or program, that it is there. */
-static void tell_ready(void *ctx, const char *incoming_uri)
+static void tell_ready(void *ctx, const struct ref_vm_news *news)
 {
-	if (incoming_uri)
-		printf("waiting for a guest at %s\n", incoming_uri);
+	if (news->incoming_uri)
+		printf("waiting for a guest at %s\n", news->incoming_uri);
 	else
 		printf("the guest runs\n");
 	fflush(stdout);
@@ -162,7 +161,8 @@ static int serve(const struct vm_args *args)
 	vm.incoming_uri = args->incoming;
 	vm.arbiter_uri = args->arbiter;
 	vm.control_path = args->control;
-	vm.log_mode = (int)args->log_mode;
+	vm.log = (enum ref_vm_log)args->log;
+	vm.cpu = (enum ref_vm_cpu)args->cpu;
 	vm.p2p = args->p2p != 0;
 	vm.ready = tell_ready;
 

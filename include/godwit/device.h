@@ -187,6 +187,9 @@ struct gw_device_ops {
 	int (*region_map)(void *ctx, uint32_t index, uint64_t from, struct gw_region_map *map, struct gw_error *e);
 
 	const struct gw_raw_ops *raw; /* <godwit/raw.h>: the uAPI call by call; NULL: not to be had */
+
+	/* See gw_device_irq_mask. */
+	int (*irq_mask)(void *ctx, uint32_t index, uint32_t start, uint32_t count, int masked, struct gw_error *e);
 };
 
 /*
@@ -260,6 +263,14 @@ int gw_device_region_map(struct gw_device *dev, uint32_t index, uint64_t from, s
 int gw_device_irq_info(struct gw_device *dev, uint32_t index, struct gw_irq_info *info, struct gw_error *e);
 int gw_device_irq_set(struct gw_device *dev, uint32_t index, uint32_t start, uint32_t count, const int *eventfds,
 		      struct gw_error *e);
+/*
+ * Masks (masked != 0) or unmasks interrupts of an index whose info says VFIO_IRQ_INFO_MASKABLE. INTx is masked by the
+ * device itself when it has signalled its eventfd (VFIO_IRQ_INFO_AUTOMASKED), and comes again only when it was
+ * unmasked: the VMM does that when the guest has ended the interrupt (linux/vfio.h, VFIO_DEVICE_SET_IRQS,
+ * VFIO_IRQ_SET_ACTION_MASK and _UNMASK with VFIO_IRQ_SET_DATA_NONE).
+ */
+int gw_device_irq_mask(struct gw_device *dev, uint32_t index, uint32_t start, uint32_t count, int masked,
+		       struct gw_error *e);
 
 #ifdef __cplusplus
 }

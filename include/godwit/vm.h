@@ -22,6 +22,10 @@ extern "C" {
 #define GW_MAX_RAM_BLOCKS 64
 #define GW_PAGE_BYTES     4096u /* godwit's unit of RAM, on every host */
 
+#define GW_MAX_NEEDS_BYTES 16384 /* of gw_vm_ops.needs */
+
+struct gw_blocker; /* <godwit/report.h> */
+
 /* hva is page aligned, mapped shared or private, readable and writable; gpa and size are multiples of a page. */
 struct gw_ram_block {
 	char id[GW_NAME_BYTES]; /* both sides must use the same */
@@ -71,6 +75,18 @@ struct gw_vm_ops {
 	 * guest that writes faster than its writes can be sent. NULL: this VM cannot be throttled.
 	 */
 	int (*throttle)(void *ctx, uint32_t percent, struct gw_error *e);
+
+	/*
+	 * What the guest needs of a host beside RAM and devices: CPU features, MSRs, a size of FPU state. needs, at the
+	 * source, describes it in the VMM's own bytes, GW_MAX_NEEDS_BYTES at most; it returns as state_save does. They
+	 * go to the destination with the manifest, while the guest runs. lacks, there, looks at them and says what this
+	 * host lacks: each a blocker, with which the migration is refused before anything was sent. It returns how many
+	 * there are, fills the first max_blockers of them, or -errno. It is asked too, with 0 bytes, if the source has
+	 * no needs. They came over a network. NULL: nothing is needed; nothing is asked for.
+	 */
+	ssize_t (*needs)(void *ctx, void *buf, size_t size_bytes, struct gw_error *e);
+	int (*lacks)(void *ctx, const void *needs, size_t size_bytes, struct gw_blocker *blockers,
+		     uint32_t max_blockers);
 };
 
 struct gw_vm {

@@ -2,70 +2,81 @@
 /* The VM as godwit sees it. */
 #include "ref/vm/machine.h"
 
-#include "ref/vm/pace.h"
-
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static int pause_vm(void *ctx, struct gw_error *e)
 {
 	struct machine *machine = ctx;
 
-	guest_pause(&machine->guest);
-	return 0;
+	return machine->executor->pause(machine->guest, e);
 }
 
 static int resume_vm(void *ctx, struct gw_error *e)
 {
 	struct machine *machine = ctx;
 
-	guest_resume(&machine->guest);
-	return 0;
+	return machine->executor->resume(machine->guest, e);
 }
 
 static int throttle_vm(void *ctx, uint32_t percent, struct gw_error *e)
 {
 	struct machine *machine = ctx;
 
-	if (percent > PACE_MAX_THROTTLE)
-		return gw_error_set(e, -EINVAL, "guest", "%u percent of the time to stand still is too much", percent);
-	guest_throttle(&machine->guest, percent);
-	return 0;
+	return machine->executor->throttle(machine->guest, percent, e);
 }
 
 static int start_log(void *ctx, struct gw_error *e)
 {
 	struct machine *machine = ctx;
 
-	return gw_process_log_start(machine->log, e);
+	return machine->executor->dirty_start(machine->guest, e);
 }
 
+/* It is asked often while a migration is on, so here is where a guest that has died ends it. */
 static int sync_log(void *ctx, uint32_t block, uint64_t *bitmap, struct gw_error *e)
 {
 	struct machine *machine = ctx;
+	int ret = machine->executor->failure(machine->guest, e);
 
-	return gw_process_log_sync(machine->log, block, bitmap, e);
+	return ret ? ret : machine->executor->dirty_sync(machine->guest, block, bitmap, e);
 }
 
 static void stop_log(void *ctx)
 {
 	struct machine *machine = ctx;
 
-	gw_process_log_stop(machine->log);
+	machine->executor->dirty_stop(machine->guest);
 }
 
 static ssize_t save_state(void *ctx, void *buf, size_t size_bytes, struct gw_error *e)
 {
 	struct machine *machine = ctx;
 
-	return guest_save(&machine->guest, buf, size_bytes);
+	return machine->executor->state_save(machine->guest, buf, size_bytes, e);
 }
 
 static int load_state(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e)
 {
 	struct machine *machine = ctx;
 
-	return guest_load(&machine->guest, buf, size_bytes, e);
+	return machine->executor->state_load(machine->guest, buf, size_bytes, e);
+}
+
+static ssize_t tell_needs(void *ctx, void *buf, size_t size_bytes, struct gw_error *e)
+{
+	struct machine *machine = ctx;
+
+	return machine->executor->needs(machine->guest, buf, size_bytes, e);
+}
+
+static int tell_lacks(void *ctx, const void *needs, size_t size_bytes, struct gw_blocker *blockers,
+		      uint32_t max_blockers)
+{
+	struct machine *machine = ctx;
+
+	return machine->executor->lacks(machine->guest, needs, size_bytes, blockers, max_blockers);
 }
 
 static const struct gw_vm_ops ops = {
@@ -78,6 +89,8 @@ static const struct gw_vm_ops ops = {
 	.state_save = save_state,
 	.state_load = load_state,
 	.throttle = throttle_vm,
+	.needs = tell_needs,
+	.lacks = tell_lacks,
 };
 
 static int open_device(struct machine *machine, const struct ref_vm_options *options, uint32_t index,
@@ -100,21 +113,39 @@ static int open_device(struct machine *machine, const struct ref_vm_options *opt
 	return ret ? ret : guest_memory_map(&machine->memory, *dev, e);
 }
 
+/* Devices that write to each other's memory are what the threads' guest knows how to drive. */
+static int choose_executor(struct machine *machine, const struct ref_vm_options *options, struct gw_error *e)
+{
+	struct gw_error why = GW_ERROR_NONE;
+
+	machine->executor = options->cpu == REF_VM_CPU_THREAD ? &executor_threads : &executor_kvm;
+	if (options->cpu == REF_VM_CPU_KVM && options->p2p)
+		return gw_error_set(e, -EINVAL, "vCPUs", "--p2p needs --cpu thread: KVM's guest has no driver for it");
+	if (options->cpu != REF_VM_CPU_THREAD && options->kernel_path)
+		return 0;
+	if (options->kernel_path)
+		return gw_error_set(e, -EINVAL, "vCPUs", "a kernel needs --cpu kvm: threads do not execute one");
+	if (options->cpu != REF_VM_CPU_AUTO)
+		return 0;
+	if (options->p2p || executor_kvm_usable(&why)) {
+		machine->executor = &executor_threads;
+		snprintf(machine->why, sizeof(machine->why), "%s",
+			 options->p2p ? "--p2p is what threads can do" : why.what);
+	}
+	return 0;
+}
+
 static int open_guest(struct machine *machine, const struct ref_vm_options *options, struct gw_error *e)
 {
-	struct guest_config config = {
+	struct executor_config config = {
+		.options = options,
 		.memory = &machine->memory,
 		.devices = machine->devices,
 		.infos = machine->infos,
 		.nr_devices = options->nr_devices,
-		.peers = &machine->peers,
-		.nr_vcpus = options->nr_vcpus,
-		.dirty_bytes_per_s = options->dirty_bytes_per_s,
-		.seed = options->seed,
-		.fill = options->fill,
 	};
 
-	return guest_open(&machine->guest, &config, e);
+	return machine->executor->open(&machine->guest, &config, e);
 }
 
 int machine_open(struct machine *machine, const struct ref_vm_options *options, struct gw_error *e)
@@ -132,15 +163,12 @@ int machine_open(struct machine *machine, const struct ref_vm_options *options, 
 			.devices = machine->devices,
 		},
 	};
-	ret = guest_memory_open(&machine->memory, options->memory_bytes, e);
-	machine->vm.nr_ram = machine->memory.nr_blocks;
+	ret = choose_executor(machine, options, e);
 	if (!ret)
-		ret = gw_process_log_new(&machine->log, machine->memory.blocks, machine->memory.nr_blocks,
-					 options->log_mode, e);
+		ret = guest_memory_open(&machine->memory, options->memory_bytes, e);
+	machine->vm.nr_ram = machine->memory.nr_blocks;
 	for (uint32_t i = 0; !ret && i < options->nr_devices; i++)
 		ret = open_device(machine, options, i, e);
-	if (!ret && options->p2p)
-		ret = peers_open(&machine->peers, machine->devices, options->nr_devices, e);
 	if (!ret)
 		ret = open_guest(machine, options, e);
 	if (ret)
@@ -148,13 +176,13 @@ int machine_open(struct machine *machine, const struct ref_vm_options *options, 
 	return ret;
 }
 
+/* The guest before its devices, the devices before its memory. */
 void machine_close(struct machine *machine)
 {
-	guest_close(&machine->guest);
+	if (machine->guest)
+		machine->executor->close(machine->guest);
+	machine->guest = NULL;
 	while (machine->vm.nr_devices)
 		gw_device_close(machine->devices[--machine->vm.nr_devices]);
-	peers_close(&machine->peers);
-	gw_process_log_free(machine->log);
 	guest_memory_close(&machine->memory);
-	machine->log = NULL;
 }

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The VM as godwit sees it: RAM, open devices, the guest, a dirty log, and the callbacks that tie them to the
- * library. This is the page to read for how a VMM is fitted with libgodwit.
+ * The VM as godwit sees it: RAM, open devices, what executes the guest, and the callbacks that tie them to the
+ * library. This is the page to read for how a VMM is fitted with libgodwit; doc/embedding.md walks through it.
  */
 #ifndef REF_VM_MACHINE_H
 #define REF_VM_MACHINE_H
 
-#include "ref/vm/guest.h"
-#include "ref/vm/peers.h"
-#include "ref/vm/ref_vm.h"
+#include "ref/vm/executor.h"
 
 struct machine {
 	struct guest_memory memory;
-	struct guest guest;
-	struct gw_process_log *log;
+	const struct executor_ops *executor;
+	void *guest;                   /* the executor's */
+	char why[GW_ERROR_WHAT_BYTES]; /* it is not KVM though it was left open; empty: nothing to say */
 	struct gw_device *devices[GW_MAX_DEVICES];
 	struct gw_device_info infos[GW_MAX_DEVICES];
-	struct peers peers;
 	struct gw_vm vm; /* for gw_source_new and gw_destination_new */
 };
 

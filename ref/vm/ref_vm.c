@@ -2,9 +2,9 @@
 /* The reference VM: its parts put together. */
 #include "ref/vm/ref_vm.h"
 
-#include "ref/vm/control.h"
 #include "ref/vm/machine.h"
 #include "ref/vm/vm_migration.h"
+#include "ref/vm_control/control.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +15,23 @@ const char *const ref_vm_fill_names[] = {
 	[REF_VM_FILL_HALF] = "half",
 	[REF_VM_FILL_ALL] = "all",
 	[REF_VM_FILL_NONE] = "none",
+	NULL,
+};
+
+const char *const ref_vm_cpu_names[] = {
+	[REF_VM_CPU_AUTO] = "auto",
+	[REF_VM_CPU_KVM] = "kvm",
+	[REF_VM_CPU_THREAD] = "thread",
+	NULL,
+};
+
+const char *const ref_vm_log_names[] = {
+	[REF_VM_LOG_AUTO] = "auto",
+	[REF_VM_LOG_ASYNC] = "async",
+	[REF_VM_LOG_SYNC] = "sync",
+	[REF_VM_LOG_ALL] = "all",
+	[REF_VM_LOG_BITMAP] = "bitmap",
+	[REF_VM_LOG_RING] = "ring",
 	NULL,
 };
 
@@ -34,7 +51,7 @@ void ref_vm_options_init(struct ref_vm_options *options)
 		.dirty_bytes_per_s = REF_VM_DIRTY_BYTES_PER_S,
 		.seed = 1,
 		.device_window_bytes = REF_VM_DEVICE_WINDOW_BYTES,
-		.log_mode = GW_PROCESS_LOG_AUTO,
+		.console_fd = -1,
 	};
 }
 
@@ -59,10 +76,21 @@ static int begin(struct machine *machine, struct vm_migration *migration, const 
 
 	if (options->incoming_uri)
 		return vm_migration_listen(migration, options->incoming_uri, &limits, options->arbiter_uri, e);
-	ret = guest_boot(&machine->guest, e);
-	if (!ret)
-		guest_resume(&machine->guest);
-	return ret;
+	ret = machine->executor->boot(machine->guest, e);
+	return ret ? ret : machine->executor->resume(machine->guest, e);
+}
+
+static void tell_ready(const struct machine *machine, const struct vm_migration *migration,
+		       const struct ref_vm_options *options)
+{
+	struct ref_vm_news news = {
+		.incoming_uri = vm_migration_uri(migration),
+		.executor = machine->executor->name,
+		.why = machine->why[0] ? machine->why : NULL,
+	};
+
+	if (options->ready)
+		options->ready(options->ready_ctx, &news);
 }
 
 /* The socket comes last: who can ask finds a guest, or a VM that waits for one. */
@@ -77,8 +105,7 @@ static int serve(struct machine *machine, struct vm_migration *migration, const 
 		return gw_error_set(e, -ENOMEM, "", "no memory for the control socket");
 	ret = control_listen(control, options->control_path, &vm, stop_fd, e);
 	if (!ret) {
-		if (options->ready)
-			options->ready(options->ready_ctx, vm_migration_uri(migration));
+		tell_ready(machine, migration, options);
 		ret = control_serve(control, e);
 		control_unlisten(control);
 	}

@@ -25,8 +25,32 @@ enum ref_vm_fill {
 
 extern const char *const ref_vm_fill_names[]; /* by enum ref_vm_fill; ended by NULL */
 
+/* What executes the guest. AUTO: KVM where it can, and threads of this process elsewhere (executor_kvm_usable). */
+enum ref_vm_cpu { REF_VM_CPU_AUTO, REF_VM_CPU_KVM, REF_VM_CPU_THREAD };
+
+extern const char *const ref_vm_cpu_names[]; /* by enum ref_vm_cpu; ended by NULL */
+
+/* How the writes of the vCPUs are tracked. */
+enum ref_vm_log {
+	REF_VM_LOG_AUTO,
+	REF_VM_LOG_ASYNC, /* threads: GW_PROCESS_LOG_* */
+	REF_VM_LOG_SYNC,
+	REF_VM_LOG_ALL,
+	REF_VM_LOG_BITMAP, /* KVM: GW_KVM_LOG_* */
+	REF_VM_LOG_RING,
+};
+
+extern const char *const ref_vm_log_names[]; /* by enum ref_vm_log; ended by NULL */
+
 /* What to do when a migration does not converge, as a user says it. */
 extern const char *const ref_vm_no_converge_names[]; /* by enum gw_no_converge; ended by NULL */
+
+/* What there is to say when a VM is ready. */
+struct ref_vm_news {
+	const char *incoming_uri; /* NULL: the guest runs */
+	const char *executor;     /* "threads", "KVM" */
+	const char *why;          /* it is not KVM though it was left open; NULL: nothing to say */
+};
 
 struct ref_vm_options {
 	const char *name;      /* of the VM; default "godwit" */
@@ -42,11 +66,19 @@ struct ref_vm_options {
 	const char *incoming_uri;                /* NULL: a guest starts here; else one is awaited */
 	const char *arbiter_uri;                 /* of an incoming migration; NULL: none */
 	const char *control_path;                /* NULL: no control socket */
-	int log_mode;                            /* GW_PROCESS_LOG_* */
-	int p2p;                                 /* devices write to each other's memory all the time */
+	enum ref_vm_log log;
+	int p2p; /* devices write to each other's memory all the time */
+	enum ref_vm_cpu cpu;
+
+	/* KVM. Without a kernel its guest is the bare one (ref/guest/bare). */
+	const char *kernel_path; /* a bzImage; at the destination too: it says what kind of guest comes */
+	const char *initrd_path; /* NULL: none */
+	const char *append;      /* the kernel's command line; NULL: "console=ttyS0" and what goes with it */
+	int console_fd;          /* what the guest says goes there; -1: nowhere */
+	const char *lack; /* of this host, as if it were so: "msr:0xNUMBER", "cpuid:LEAF", "slot"; NULL: nothing */
 
 	/* May be NULL. Called once, when the guest runs (uri NULL) or the VM listens for one. */
-	void (*ready)(void *ctx, const char *incoming_uri);
+	void (*ready)(void *ctx, const struct ref_vm_news *news);
 	void *ready_ctx;
 };
 

@@ -4,7 +4,7 @@
  * is a state, or a list of edits (offset u16, value u8) to a sound one. A guest that took it is then looked at, run
  * for a moment, ticked and saved: it may find errors, it must not be one.
  */
-#include "ref/vm/guest.h"
+#include "ref/guest/guest.h"
 #include "test/fuzz/fuzz.h"
 
 #include "ref/device_registers.h"

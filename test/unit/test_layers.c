@@ -67,7 +67,7 @@ static const struct made_up {
 	{ "tool/a.c", "#include <base/b.h>\n", "reaches into src/" },
 	{ "ref/vm/a.c", "#include \"left/l.h\"\n", "own folder" },
 	{ "ref/vm/a.c", "#include \"ref/device/device.h\"\n", "own folder" },
-	{ "tool/a.c", "#include \"ref/vm/guest.h\"\n", "own folder" },
+	{ "tool/a.c", "#include \"ref/guest/guest.h\"\n", "own folder" },
 	{ "ref/device/a.c", "#include \"left/l.h\"\n", "own folder" },
 	{ "include/godwit/a.h", "#include \"base/b.h\"\n", "public header" },
 };

@@ -5,7 +5,7 @@
  * which a migration could spoil a device is found: that is what the driver is for.
  */
 #include "ref/device_registers.h"
-#include "ref/vm/driver.h"
+#include "ref/guest/driver.h"
 
 #include <errno.h>
 #include <setjmp.h>

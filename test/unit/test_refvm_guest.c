@@ -3,7 +3,7 @@
  * A whole guest, vCPU threads and a driver for a UART in this process: a paused guest touches nothing, and one that
  * moves with its RAM, its state and its device goes on where it stood. State that does not belong is refused.
  */
-#include "ref/vm/guest.h"
+#include "ref/guest/guest.h"
 
 #include <errno.h>
 #include <linux/serial_reg.h>

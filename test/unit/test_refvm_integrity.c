@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the guest has found wrong, as it moves: the same on the other side, unless a hostile one has written it. */
-#include "ref/vm/integrity.h"
+#include "ref/guest/integrity.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The reference VM's JSON against doc/json.md: the report, progress, and the limits of "migrate". */
-#include "ref/vm/limits_json.h"
-#include "ref/vm/progress_json.h"
-#include "ref/vm/report_json.h"
+#include "ref/vm_control/limits_json.h"
+#include "ref/vm_control/progress_json.h"
+#include "ref/vm_control/report_json.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -3,8 +3,8 @@
  * The reference VM's workload: it finds nothing wrong in RAM that was left alone, wherever it is stopped, saved and
  * continued; and finds every byte that is not what was last written, an old version of a page included.
  */
-#include "ref/vm/page_pattern.h"
-#include "ref/vm/work.h"
+#include "ref/guest/page_pattern.h"
+#include "ref/guest/work.h"
 
 #include <endian.h>
 #include <errno.h>
