@@ -24,7 +24,7 @@ struct tree {
 	} folders[MAX_FOLDERS];
 };
 
-#define MAX_FACES 3
+#define MAX_FACES 8
 
 /* Where an include stands, and what it names. */
 struct include {
@@ -48,7 +48,22 @@ static const struct area {
 	{ "src", src_rule, { 0 } },
 	{ "include/godwit", public_rule, { 0 } },
 	{ "tool", program_rule, { "ref/device/ref_device.h", "ref/vm/ref_vm.h", "ref/device_registers.h" } },
-	{ "ref/vm", program_rule, { "ref/device_registers.h", "ref/control/line_client.h" } },
+	{ "ref/vm",
+	  program_rule,
+	  { "ref/board/board.h", "ref/board/boot.h", "ref/board/bus.h", "ref/guest/bare_guest.h",
+	    "ref/vm_control/control.h" } },
+	{ "ref/board",
+	  program_rule,
+	  { "ref/vm/blob.h", "ref/vm/guest_memory.h", "ref/vm/kvm_vm.h", "ref/vm/ref_vm.h",
+	    "ref/guest/bare_guest.h" } },
+	{ "ref/guest",
+	  program_rule,
+	  { "ref/vm/blob.h", "ref/vm/executor.h", "ref/vm/guest_memory.h", "ref/vm/ref_vm.h", "ref/vm/vm_thread.h",
+	    "ref/board/board.h", "ref/device_registers.h" } },
+	{ "ref/vm_control",
+	  program_rule,
+	  { "ref/vm/machine.h", "ref/vm/vm_migration.h", "ref/vm/ref_vm.h", "ref/vm/vm_thread.h",
+	    "ref/control/line_client.h" } },
 	{ "ref/device", program_rule, { "ref/device_registers.h", "ref/control/line_client.h" } },
 	{ "ref/control", program_rule, { 0 } },
 };

@@ -51,7 +51,8 @@ static const struct made_up {
 	{ "tool/a.c", "#include <godwit/godwit.h>\n", NULL },
 	{ "tool/a.c", "#include \"tool/own.h\"\n", NULL },
 	{ "tool/a.c", "#include \"ref/vm/ref_vm.h\"\n", NULL },
-	{ "ref/vm/a.c", "#include \"ref/device_registers.h\"\n", NULL },
+	{ "ref/guest/a.c", "#include \"ref/device_registers.h\"\n", NULL },
+	{ "ref/vm/a.c", "#include \"ref/board/bus.h\"\n", NULL },
 	{ "ref/vm/a.c", "#include \"ref/vm/b.h\"\n", NULL },
 
 	{ "src/base/a.c", "#include \"top/t.h\"\n", "src/base/a.c: include of top/t.h: points up" },
@@ -67,6 +68,7 @@ static const struct made_up {
 	{ "tool/a.c", "#include <base/b.h>\n", "reaches into src/" },
 	{ "ref/vm/a.c", "#include \"left/l.h\"\n", "own folder" },
 	{ "ref/vm/a.c", "#include \"ref/device/device.h\"\n", "own folder" },
+	{ "ref/board/a.c", "#include \"ref/vm/machine.h\"\n", "own folder" },
 	{ "tool/a.c", "#include \"ref/guest/guest.h\"\n", "own folder" },
 	{ "ref/device/a.c", "#include \"left/l.h\"\n", "own folder" },
 	{ "include/godwit/a.h", "#include \"base/b.h\"\n", "public header" },
