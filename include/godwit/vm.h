@@ -78,11 +78,13 @@ struct gw_vm_ops {
 
 	/*
 	 * What the guest needs of a host beside RAM and devices: CPU features, MSRs, a size of FPU state. needs, at the
-	 * source, describes it in the VMM's own bytes, GW_MAX_NEEDS_BYTES at most; it returns as state_save does. They
-	 * go to the destination with the manifest, while the guest runs. lacks, there, looks at them and says what this
-	 * host lacks: each a blocker, with which the migration is refused before anything was sent. It returns how many
-	 * there are, fills the first max_blockers of them, or -errno. It is asked too, with 0 bytes, if the source has
-	 * no needs. They came over a network. NULL: nothing is needed; nothing is asked for.
+	 * source, describes it in the VMM's own bytes, GW_MAX_NEEDS_BYTES at most, and returns how many they are; a
+	 * failure, or more, ends the migration. It is called once, before the source connects. lacks, at the
+	 * destination, is given these bytes (they came over a network) and says what this host lacks of it: it returns
+	 * how many things, of which it fills the first max_blockers (where, what; the code is godwit's), or -errno if
+	 * it cannot tell. Either refuses the migration, as "host-lacks", before anything was sent. It is called for
+	 * each source that comes, with 0 bytes if that one told nothing. Both are called while the guest runs, in a dry
+	 * run too. NULL: nothing is needed; nothing is compared.
 	 */
 	ssize_t (*needs)(void *ctx, void *buf, size_t size_bytes, struct gw_error *e);
 	int (*lacks)(void *ctx, const void *needs, size_t size_bytes, struct gw_blocker *blockers,

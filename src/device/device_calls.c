@@ -146,6 +146,16 @@ GW_EXPORT int gw_device_irq_set(struct gw_device *dev, uint32_t index, uint32_t 
 	return dev->ops.irq_set(dev->ctx, index, start, count, eventfds, e);
 }
 
+GW_EXPORT int gw_device_irq_mask(struct gw_device *dev, uint32_t index, uint32_t start, uint32_t count, int masked,
+				 struct gw_error *e)
+{
+	if (!dev->ops.irq_mask)
+		return lacks(dev, "interrupts to be masked", e);
+	if (!count || start + count < start)
+		return bad_argument(dev, "the range of interrupt vectors is empty or wraps", e);
+	return dev->ops.irq_mask(dev->ctx, index, start, count, !!masked, e);
+}
+
 int device_log_start(struct gw_device *dev, const struct gw_iova_range *ranges, uint32_t nr_ranges, uint64_t page_size,
 		     struct gw_error *e)
 {

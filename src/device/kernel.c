@@ -98,6 +98,7 @@ const struct gw_device_ops kernel_ops = {
 	.raw = &kernel_raw_ops,
 	.irq_info = kernel_irq_info,
 	.irq_set = kernel_irq_set,
+	.irq_mask = kernel_irq_mask,
 	.close = close_device,
 };
 

@@ -104,5 +104,6 @@ int kernel_region_map(void *ctx, uint32_t index, uint64_t from, struct gw_region
 /* kernel_irq.c */
 int kernel_irq_info(void *ctx, uint32_t index, struct gw_irq_info *info, struct gw_error *e);
 int kernel_irq_set(void *ctx, uint32_t index, uint32_t start, uint32_t count, const int *eventfds, struct gw_error *e);
+int kernel_irq_mask(void *ctx, uint32_t index, uint32_t start, uint32_t count, int masked, struct gw_error *e);
 
 #endif

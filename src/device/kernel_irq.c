@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Interrupts of a kernel device: eventfds for its vectors. Any thread. Source: linux/vfio.h, VFIO_DEVICE_SET_IRQS. */
+/*
+ * Interrupts of a kernel device: eventfds for its vectors, and masks. Any thread. Source: linux/vfio.h,
+ * VFIO_DEVICE_SET_IRQS.
+ */
 #include "base/err.h"
 #include "device/kernel_device.h"
 #include "device/kernel_io.h"
@@ -49,5 +52,22 @@ int kernel_irq_set(void *ctx, uint32_t index, uint32_t start, uint32_t count, co
 	free(set);
 	return ret < 0 ? err_set(e, ret, dev->name, "the device refuses eventfds for its interrupt index %u: %s", index,
 				 strerror(-ret))
+		       : 0;
+}
+
+int kernel_irq_mask(void *ctx, uint32_t index, uint32_t start, uint32_t count, int masked, struct gw_error *e)
+{
+	struct kernel_device *dev = ctx;
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_IRQ_SET_DATA_NONE | (masked ? VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK),
+		.index = index,
+		.start = start,
+		.count = count,
+	};
+	int ret = kernel_ioctl(dev, dev->fd, VFIO_DEVICE_SET_IRQS, &set);
+
+	return ret < 0 ? err_set(e, ret, dev->name, "the device refuses to %s vectors of its interrupt index %u: %s",
+				 masked ? "mask" : "unmask", index, strerror(-ret))
 		       : 0;
 }

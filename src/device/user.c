@@ -86,6 +86,7 @@ const struct gw_device_ops user_ops = {
 	.raw = &user_raw_ops,
 	.irq_info = user_irq_info,
 	.irq_set = user_irq_set,
+	.irq_mask = user_irq_mask,
 	.close = close_device,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Interrupts of a vfio-user device: eventfds given to the server, as many in a message as it can take, since a
- * binding message carries exactly as many as it names vectors. Any thread.
+ * binding message carries exactly as many as it names vectors; and masks, which carry none. Any thread.
  */
 #include "base/bits.h"
 #include "base/err.h"
@@ -53,7 +53,7 @@ static int set_irqs(struct user_device *dev, uint32_t flags, uint32_t index, uin
 	};
 
 	wire_put_u32(&out, sizeof(request));
-	wire_put_u32(&out, flags | VFIO_IRQ_SET_ACTION_TRIGGER);
+	wire_put_u32(&out, flags);
 	wire_put_u32(&out, index);
 	wire_put_u32(&out, start);
 	wire_put_u32(&out, count);
@@ -76,7 +76,7 @@ int user_irq_set(void *ctx, uint32_t index, uint32_t start, uint32_t count, cons
 	uint32_t done = 0;
 
 	if (!eventfds || !count)
-		return set_irqs(dev, VFIO_IRQ_SET_DATA_NONE, index, 0, 0, NULL, e);
+		return set_irqs(dev, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL, e);
 	while (done < count) {
 		const int *fds = eventfds + done;
 		uint32_t nr = alike(fds, count - done);
@@ -89,10 +89,18 @@ int user_irq_set(void *ctx, uint32_t index, uint32_t start, uint32_t count, cons
 		} else {
 			nr = (uint32_t)min_u64(nr, dev->server.max_msg_fds);
 		}
-		ret = set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD, index, start + done, nr, fds, e);
+		ret = set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start + done, nr,
+			       fds, e);
 		if (ret)
 			return ret;
 		done += nr;
 	}
 	return 0;
+}
+
+int user_irq_mask(void *ctx, uint32_t index, uint32_t start, uint32_t count, int masked, struct gw_error *e)
+{
+	uint32_t action = masked ? VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK;
+
+	return set_irqs(ctx, VFIO_IRQ_SET_DATA_NONE | action, index, start, count, NULL, e);
 }

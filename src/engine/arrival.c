@@ -53,6 +53,13 @@ void arrival_greeted(struct destination_engine *e, const struct event *ev, struc
 	actions_send(out, FRAME_WELCOME);
 }
 
+/* The session keeps it for the check of the manifest, which follows: after that it is of no use. */
+void arrival_needs(struct destination_engine *e, const struct event *ev, struct actions *out)
+{
+	if (pending_has(e->pending, ACTION_CHECK))
+		ending_refuse_message(e, ev, out);
+}
+
 void arrival_told(struct destination_engine *e, const struct event *ev, struct actions *out)
 {
 	if (pending_has(e->pending, ACTION_CHECK))

@@ -11,7 +11,7 @@
 #include "engine/destination_handlers.h"
 
 #define PINGS_A_STALL 4
-#define NR_MESSAGES   (FRAME_RESUMED + 1)
+#define NR_MESSAGES   (FRAME_NEEDS + 1)
 
 void destination_enter(struct destination_engine *e, enum destination_phase phase, enum action_type type,
 		       struct actions *out)
@@ -60,7 +60,7 @@ static void harmless(struct destination_engine *e, const struct event *ev, struc
 
 static destination_handler *const on_message[NR_DESTINATION_PHASES][NR_MESSAGES] = {
 	[DESTINATION_HELLO] = { ALWAYS, [FRAME_HELLO] = arrival_greeted },
-	[DESTINATION_MANIFEST] = { ALWAYS, [FRAME_MANIFEST] = arrival_told },
+	[DESTINATION_MANIFEST] = { ALWAYS, [FRAME_NEEDS] = arrival_needs, [FRAME_MANIFEST] = arrival_told },
 	[DESTINATION_LOADING] = { ALWAYS, [FRAME_PREPARE] = arrival_prepare, [FRAME_VM_STATE] = harmless },
 	[DESTINATION_FINISHING] = { ALWAYS },
 	[DESTINATION_READY] = { ALWAYS, [FRAME_COMMIT] = ownership_commit },

@@ -23,6 +23,7 @@ void destination_finish(struct destination_engine *e, enum gw_outcome outcome, s
 /* arrival.c: from a channel that has opened to READY. */
 destination_handler arrival_begin;
 destination_handler arrival_greeted;
+destination_handler arrival_needs;
 destination_handler arrival_told;
 destination_handler arrival_checked;
 destination_handler arrival_check_failed;

@@ -41,6 +41,8 @@ void precopy_welcomed(struct source_engine *e, const struct event *ev, struct ac
 		return;
 	}
 	e->phase = SOURCE_MANIFEST;
+	if (e->config.has_needs)
+		actions_send(out, FRAME_NEEDS);
 	actions_send(out, FRAME_MANIFEST);
 }
 

@@ -15,7 +15,7 @@
 #include <errno.h>
 
 #define PINGS_A_STALL 4
-#define NR_MESSAGES   (FRAME_RESUMED + 1)
+#define NR_MESSAGES   (FRAME_NEEDS + 1)
 
 void source_enter(struct source_engine *e, enum source_phase phase, enum action_type type, struct actions *out)
 {

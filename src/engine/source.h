@@ -21,7 +21,7 @@
 
 enum source_phase {
 	SOURCE_IDLE = 0,
-	SOURCE_CONNECT,    /* control channel, HELLO sent, WELCOME awaited */
+	SOURCE_CONNECT,    /* the VM asked for its needs, control channel, HELLO sent, WELCOME awaited */
 	SOURCE_MANIFEST,   /* MANIFEST sent, ACCEPT or REFUSE awaited */
 	SOURCE_SETUP,      /* data channels, tracking, devices to PRE_COPY */
 	SOURCE_PRECOPY,    /* SYNC, decide, ROUND, ... */
@@ -52,7 +52,8 @@ struct source_config {
 	enum dry_run dry_run;
 	bool arbiter;
 	bool can_throttle;
-	bool blocked; /* something here speaks against it: ask the destination for its reasons too, then end */
+	bool has_needs; /* of its host, to be told before MANIFEST */
+	bool blocked;   /* something here speaks against it: ask the destination for its reasons too, then end */
 };
 
 /* The connection, from pre-copy to COMMITTED. Nothing but HELLO is sent unless it is UP. */
@@ -64,7 +65,7 @@ enum source_link {
 };
 
 struct source_engine {
-	struct source_config config; /* the session may change .arbiter until MANIFEST is sent */
+	struct source_config config; /* the session may change .arbiter and .has_needs until MANIFEST is sent */
 	enum source_phase phase;
 	enum source_link link;
 	enum gw_outcome outcome;

@@ -33,6 +33,7 @@ static const char *const code_names[NR_REASON_CODES] = {
 	[REASON_DEVICE_STATE] = "device-state",
 	[REASON_OTHER] = "other",
 	[REASON_ARBITER] = "arbiter",
+	[REASON_HOST_LACKS] = "host-lacks",
 };
 
 const char *reason_code_name(uint32_t code)

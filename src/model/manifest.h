@@ -56,9 +56,10 @@ enum reason_code {
 	REASON_DUPLICATE_ID = 13, /* two devices or RAM blocks with one id */
 	REASON_DEVICE_STATE = 14, /* a device is not in a state from which it can start */
 	REASON_OTHER = 15,
-	REASON_ARBITER = 16, /* one side has none, or the two do not see the same, or it cannot be used */
+	REASON_ARBITER = 16,    /* one side has none, or the two do not see the same, or it cannot be used */
+	REASON_HOST_LACKS = 17, /* what the guest needs beside RAM and devices: gw_vm_ops.lacks says it */
 };
-#define NR_REASON_CODES 17
+#define NR_REASON_CODES 18
 
 struct reason {
 	uint32_t code; /* enum reason_code */

@@ -162,13 +162,6 @@ bool core_is_stale(const struct core *core, const struct note *note)
 	return note->link && note->link != core->link;
 }
 
-bool core_can_throttle(const struct core *core)
-{
-	const struct gw_vm_ops *ops = core->vm.ops;
-
-	return ops->size >= offsetof(struct gw_vm_ops, throttle) + sizeof(ops->throttle) && ops->throttle;
-}
-
 void core_add_blocker(struct core *core, const struct reason *reason)
 {
 	if (core->nr_blockers < ARRAY_SIZE(core->blockers))

@@ -71,7 +71,6 @@ void core_begin_link(struct core *core, enum action_type action, int (*run)(void
 /* The note is of a thread of a connection that is no more. */
 bool core_is_stale(const struct core *core, const struct note *note);
 
-bool core_can_throttle(const struct core *core);                       /* the op is newer than the ops' first layout */
 void core_add_blocker(struct core *core, const struct reason *reason); /* more than fit are cut */
 void core_report_blockers(const struct core *core, struct gw_report *report);
 

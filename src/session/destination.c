@@ -6,6 +6,7 @@
 #include "session/destination.h"
 
 #include "base/err.h"
+#include "engine/actions.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -50,36 +51,67 @@ static void begin_attempt(struct gw_destination *d)
 	destination_feed(d, &greeted);
 }
 
+static int keep_copy(void **slot, const void *from, size_t size, uint16_t type, struct gw_error *e)
+{
+	if (*slot)
+		return err_set(e, -EPROTO, "peer", "%s came twice", message_name(type));
+	*slot = malloc(size ? size : 1);
+	if (!*slot)
+		return err_set(e, -ENOMEM, "session", "no memory for %s", message_name(type));
+	if (size)
+		memcpy(*slot, from, size); /* a VM without state of its own: from is NULL */
+	return 0;
+}
+
+/*
+ * Out of its phase the engine refuses it, and somebody may be reading the one there is. A connection that broke may
+ * have lost the end of another.
+ */
+static int keep_vm_state(struct gw_destination *d, const struct message_vm_state *state, struct gw_error *e)
+{
+	int ret;
+
+	if (d->engine.phase != DESTINATION_LOADING)
+		return 0;
+	free(d->vm_state);
+	d->vm_state = NULL;
+	ret = keep_copy((void **)&d->vm_state, state->bytes, state->nr_bytes, FRAME_VM_STATE, e);
+	if (!ret)
+		d->nr_vm_state = state->nr_bytes;
+	return ret;
+}
+
+/* The same: once the manifest has come, the VM's worker reads it. */
+static int keep_needs(struct gw_destination *d, const struct message_needs *needs, struct gw_error *e)
+{
+	int ret;
+
+	if (d->engine.phase != DESTINATION_MANIFEST || pending_has(d->engine.pending, ACTION_CHECK))
+		return 0;
+	ret = keep_copy((void **)&d->needs, needs->bytes, needs->nr_bytes, FRAME_NEEDS, e);
+	if (!ret)
+		d->nr_needs = needs->nr_bytes;
+	return ret;
+}
+
 /* What a message brings that the engine does not keep. -EPROTO: it came twice, or before its time. */
 static int keep(struct gw_destination *d, const struct message *m, struct gw_error *e)
 {
-	void **slot = m->type == FRAME_MANIFEST ? (void **)&d->source : (void **)&d->prepare;
-	size_t size = m->type == FRAME_MANIFEST ? sizeof(*d->source) : sizeof(*d->prepare);
-	const void *from = m->type == FRAME_MANIFEST ? (const void *)&m->manifest : (const void *)&m->prepare;
-
-	if (m->type == FRAME_COMMIT)
+	switch (m->type) {
+	case FRAME_NEEDS:
+		return keep_needs(d, &m->needs, e);
+	case FRAME_MANIFEST:
+		return keep_copy((void **)&d->source, &m->manifest, sizeof(*d->source), m->type, e);
+	case FRAME_VM_STATE:
+		return keep_vm_state(d, &m->vm_state, e);
+	case FRAME_PREPARE:
+		return keep_copy((void **)&d->prepare, &m->prepare, sizeof(*d->prepare), m->type, e);
+	case FRAME_COMMIT:
 		d->commit_ns = now_ns();
-	if (m->type == FRAME_VM_STATE) {
-		if (d->engine.phase != DESTINATION_LOADING)
-			return 0; /* the engine refuses it, and somebody may be reading the one there is */
-		slot = (void **)&d->vm_state;
-		from = m->vm_state.bytes;
-		size = m->vm_state.nr_bytes;
-		free(*slot); /* a connection that broke may have lost the end of the other */
-		*slot = NULL;
-	} else if (m->type != FRAME_MANIFEST && m->type != FRAME_PREPARE) {
+		return 0;
+	default:
 		return 0;
 	}
-	if (*slot)
-		return err_set(e, -EPROTO, "peer", "%s came twice", message_name(m->type));
-	*slot = malloc(size ? size : 1);
-	if (!*slot)
-		return err_set(e, -ENOMEM, "session", "no memory for %s", message_name(m->type));
-	if (size)
-		memcpy(*slot, from, size); /* a VM without state of its own: from is NULL */
-	if (m->type == FRAME_VM_STATE)
-		d->nr_vm_state = size;
-	return 0;
 }
 
 static void take_message(struct gw_destination *d, const struct message *m)

@@ -47,6 +47,8 @@ struct gw_destination {
 
 	struct reasons reasons;
 	struct manifest *source; /* what came; NULL: nothing */
+	uint8_t *needs;          /* that came before it; NULL: did not come */
+	size_t nr_needs;
 	uint32_t nr_loaded, nr_ended;
 	uint8_t *vm_state;
 	size_t nr_vm_state;

@@ -6,6 +6,7 @@
 #include "session/destination.h"
 
 #include "base/err.h"
+#include "session/needs.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,6 +62,14 @@ static int do_resume(void *ctx, struct gw_error *e)
 	return d->core.vm.ops->resume(d->core.vm.ctx, e);
 }
 
+/* Does this host have what the guest needs? What it lacks are more reasons, not failures. */
+static int do_check_needs(void *ctx, struct gw_error *e)
+{
+	struct gw_destination *d = ctx;
+
+	return needs_check(&d->core.vm, d->needs, d->nr_needs, &d->reasons, e);
+}
+
 /* Do the two sides see the same arbiter? That is one more reason, not a failure. */
 static int do_meet(void *ctx, struct gw_error *e)
 {
@@ -85,12 +94,21 @@ static void begin_check(struct gw_destination *d, const struct action *a)
 		reasons_add(&d->reasons, REASON_ARBITER, "arbiter",
 			    "the %s has an arbiter, the %s has none: give both the same, or none",
 			    source_has_one ? "source" : "destination", source_has_one ? "destination" : "source");
-	core_begin(&d->core, a->type, d->engine.config.arbiter ? 1 : 0);
 	memcpy(d->core.claim_id, d->hello.migration_id, MIGRATION_ID_BYTES);
-	if (d->engine.config.arbiter)
-		core_begin_link(&d->core, a->type, do_meet, d);
-	else
-		destination_action_over(d, a->type);
+	core_begin(&d->core, a->type, 1);
+	core_begin_vm(&d->core, a->type, do_check_needs, d);
+}
+
+/* CHECK goes on with the arbiter, one after the other: both add to the reasons. */
+static bool next_check_stage(struct gw_destination *d)
+{
+	struct parts *parts = &d->core.parts[ACTION_CHECK];
+
+	if (parts->stage++ || parts->error.code || !d->engine.config.arbiter)
+		return false;
+	parts->outstanding = 1;
+	core_begin_link(&d->core, ACTION_CHECK, do_meet, d);
+	return true;
 }
 
 /* Only a guest that is really taken needs what an attempt needs. */
@@ -266,6 +284,8 @@ void destination_action_over(struct gw_destination *d, enum action_type action)
 {
 	struct event event;
 
+	if (action == ACTION_CHECK && next_check_stage(d))
+		return;
 	if (action == ACTION_RUN) {
 		while (next_run_stage(d))
 			if (d->core.parts[action].outstanding)

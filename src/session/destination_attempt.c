@@ -27,9 +27,12 @@ void destination_close_attempt(struct gw_destination *d)
 		page_digest_fini(&d->digest);
 	d->digesting = false;
 	free(d->source);
+	free(d->needs);
 	free(d->prepare);
 	free(d->vm_state);
 	d->source = NULL;
+	d->needs = NULL;
+	d->nr_needs = 0;
 	d->prepare = NULL;
 	d->vm_state = NULL;
 	d->nr_vm_state = 0;

@@ -11,6 +11,7 @@ uint64_t frame_io_prepare(uint8_t head[FRAME_HEADER_BYTES], uint16_t type, uint6
 {
 	struct frame_header header = {
 		.type = type,
+		.flags = frame_flags(type),
 		.body_bytes = (uint32_t)(body_bytes + more_bytes),
 		.head_bytes = (uint32_t)(body_bytes + more_bytes),
 		.seq = seq,

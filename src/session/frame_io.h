@@ -6,7 +6,7 @@
 #include "channel/channel.h"
 #include "wire/frame.h"
 
-/* Writes the header of a frame whose body is two pieces, all summed. Returns the frame's bytes, header included. */
+/* The header of a frame whose body is two pieces, all summed; flags as its type has them. Returns the frame's bytes. */
 uint64_t frame_io_prepare(uint8_t head[FRAME_HEADER_BYTES], uint16_t type, uint64_t seq, const void *body,
 			  size_t body_bytes, const void *more, size_t more_bytes);
 

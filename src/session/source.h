@@ -63,6 +63,8 @@ struct gw_source {
 	uint64_t carried_bytes, carried_ns; /* those of .sending when the round began */
 	struct round_result round_before;   /* the counters when the round began */
 
+	uint8_t *needs; /* of the guest, asked for before anything else; NULL: none */
+	size_t nr_needs;
 	uint8_t *vm_state;
 	size_t nr_vm_state;
 	uint64_t vm_state_digest;
@@ -104,6 +106,7 @@ int source_do_rejoin(void *ctx, struct gw_error *e);
 void source_let_go(struct gw_source *s);
 
 /* Jobs of the VM's worker. source_jobs.c. */
+int source_do_ask_needs(void *ctx, struct gw_error *e);
 int source_do_track_start(void *ctx, struct gw_error *e);
 int source_do_sync(void *ctx, struct gw_error *e);
 int source_do_pause(void *ctx, struct gw_error *e);

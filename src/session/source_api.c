@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/export.h"
 #include "base/thread.h"
+#include "session/needs.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -100,7 +101,7 @@ static void init_engine(struct gw_source *s)
 		.no_converge = (enum no_converge)limits->no_converge,
 		.dry_run = dry_run_of(limits),
 		.arbiter = limits->arbiter,
-		.can_throttle = core_can_throttle(&s->core),
+		.can_throttle = vm_has_op(&s->core.vm, throttle),
 	};
 
 	source_engine_init(&s->engine, &config);
@@ -186,6 +187,7 @@ GW_EXPORT void gw_source_free(struct gw_source *s)
 	rate_fini(&s->rate);
 	dirty_fini(&s->dirty);
 	free(s->bitmap);
+	free(s->needs);
 	free(s->vm_state);
 	free(s->summary);
 	free(s->resumed);

@@ -45,9 +45,10 @@ static void begin_link(struct gw_source *s, enum action_type action, int (*run)(
 	core_begin_link(&s->core, action, run, s);
 }
 
+/* A VM that cannot say what its guest needs goes nowhere: it is asked first; source_over.c goes on. */
 static void begin_connect(struct gw_source *s, const struct action *a)
 {
-	begin_link(s, a->type, source_do_connect);
+	begin_one(s, a->type, source_do_ask_needs);
 }
 
 static void begin_open_data(struct gw_source *s, const struct action *a)

@@ -8,11 +8,19 @@
 #include "base/bitmap.h"
 #include "base/err.h"
 #include "memory/page_digest.h"
+#include "session/needs.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
+
+int source_do_ask_needs(void *ctx, struct gw_error *e)
+{
+	struct gw_source *s = ctx;
+
+	return needs_ask(&s->core.vm, &s->needs, &s->nr_needs, e);
+}
 
 int source_do_track_start(void *ctx, struct gw_error *e)
 {

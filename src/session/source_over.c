@@ -201,6 +201,19 @@ static bool next_take_back_stage(struct gw_source *s)
 	}
 }
 
+/* CONNECT: the VM has said what its guest needs, unless the migration has ended over that. */
+static bool next_connect_stage(struct gw_source *s)
+{
+	struct parts *parts = &s->core.parts[ACTION_CONNECT];
+
+	if (parts->stage++ || parts->error.code || __atomic_load_n(&s->closing, __ATOMIC_RELAXED))
+		return false;
+	s->engine.config.has_needs = s->nr_needs > 0;
+	parts->outstanding = 1;
+	core_begin_link(&s->core, ACTION_CONNECT, source_do_connect, s);
+	return true;
+}
+
 /* RECONNECT: the old connection is gone, and every note of it read; now a new one. */
 static bool next_reconnect_stage(struct gw_source *s)
 {
@@ -247,6 +260,8 @@ static bool goes_on(struct gw_source *s, enum action_type action)
 			if (s->core.parts[action].outstanding)
 				return true;
 		return false;
+	case ACTION_CONNECT:
+		return next_connect_stage(s);
 	case ACTION_RECONNECT:
 		return next_reconnect_stage(s);
 	case ACTION_UNPAUSE:

@@ -13,6 +13,11 @@ static void compose_manifest(struct gw_source *s, struct message *m)
 	s->asked_ns = clock_now_ns(&clock_monotonic);
 }
 
+static void compose_needs(struct gw_source *s, struct message *m)
+{
+	m->needs = (struct message_needs){ .bytes = s->needs, .nr_bytes = (uint32_t)s->nr_needs };
+}
+
 static void compose_prepare(struct gw_source *s, struct message *m)
 {
 	struct message_prepare *p = &s->prepare;
@@ -51,6 +56,7 @@ bool source_compose(struct gw_source *s, const struct action *action, struct mes
 		[FRAME_HELLO] = compose_hello,     [FRAME_MANIFEST] = compose_manifest,
 		[FRAME_PREPARE] = compose_prepare, [FRAME_COMMIT] = compose_nothing,
 		[FRAME_CANCEL] = compose_nothing,  [FRAME_PING] = compose_nothing,
+		[FRAME_NEEDS] = compose_needs,
 	};
 
 	if (action->message >= FRAME_RAM || !composers[action->message])

@@ -29,6 +29,7 @@
 static const struct frame_kind {
 	const char *name;
 	uint32_t min_bytes, max_bytes; /* of the body */
+	uint16_t flags;
 } kinds[] = {
 	[FRAME_HELLO] = { "HELLO", 44, 44 },
 	[FRAME_WELCOME] = { "WELCOME", 6, 6 },
@@ -48,6 +49,7 @@ static const struct frame_kind {
 	[FRAME_CANCEL] = { "CANCEL", 0, 0 },
 	[FRAME_PING] = { "PING", 0, 0 },
 	[FRAME_RESUMED] = { "RESUMED", 12, 12 + GW_MAX_CHANNELS * 8 + GW_MAX_DEVICES *DEVICE_RESUMED_BYTES },
+	[FRAME_NEEDS] = { "NEEDS", 4, 4 + GW_MAX_NEEDS_BYTES, FRAME_OPTIONAL },
 
 	[FRAME_RAM] = { "RAM", FRAME_RAM_FIXED_BYTES + FRAME_RUN_BYTES, FRAME_RAM_MAX_BYTES },
 	[FRAME_DEVICE] = { "DEVICE", FRAME_DEVICE_FIXED_BYTES, FRAME_DEVICE_MAX_BYTES },
@@ -71,6 +73,13 @@ uint32_t frame_max_bytes(uint16_t type)
 	const struct frame_kind *kind = find_kind(type);
 
 	return kind ? kind->max_bytes : 0;
+}
+
+uint16_t frame_flags(uint16_t type)
+{
+	const struct frame_kind *kind = find_kind(type);
+
+	return kind ? kind->flags : 0;
 }
 
 void frame_header_encode(uint8_t buf[FRAME_HEADER_BYTES], const struct frame_header *header)

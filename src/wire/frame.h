@@ -49,6 +49,7 @@ enum frame_type {
 	FRAME_CANCEL = 16,
 	FRAME_PING = 17,
 	FRAME_RESUMED = 18,
+	FRAME_NEEDS = 19, /* always OPTIONAL: younger than version 1 */
 
 	FRAME_RAM = 64,
 	FRAME_DEVICE = 65,
@@ -67,6 +68,7 @@ struct frame_header {
 
 const char *frame_name(uint16_t type);   /* "PREPARE", "RAM"; "?" if unknown */
 uint32_t frame_max_bytes(uint16_t type); /* the longest body a frame of this type may have; 0 if unknown */
+uint16_t frame_flags(uint16_t type);     /* FRAME_*: those with which a frame of this type is sent */
 
 /* Writes the 32 bytes; sum is taken as given. */
 void frame_header_encode(uint8_t buf[FRAME_HEADER_BYTES], const struct frame_header *header);

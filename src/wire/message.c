@@ -339,6 +339,20 @@ static bool resumed_decode(struct wire_in *in, struct message *message)
 	return sane && resumed->phase >= RESUMED_LOADING && resumed->phase <= RESUMED_STARTING;
 }
 
+static void needs_encode(struct wire_out *out, const struct message *message)
+{
+	uint32_t nr = put_count(out, message->needs.nr_bytes, GW_MAX_NEEDS_BYTES);
+
+	wire_put_bytes(out, message->needs.bytes, nr);
+}
+
+static bool needs_decode(struct wire_in *in, struct message *message)
+{
+	message->needs.nr_bytes = get_count(in, GW_MAX_NEEDS_BYTES);
+	message->needs.bytes = wire_get_borrowed(in, message->needs.nr_bytes);
+	return true;
+}
+
 static void nothing_encode(struct wire_out *out, const struct message *message)
 {
 }
@@ -370,6 +384,7 @@ static const struct message_codec {
 	[FRAME_CANCEL] = { nothing_encode, nothing_decode },
 	[FRAME_PING] = { nothing_encode, nothing_decode },
 	[FRAME_RESUMED] = { resumed_encode, resumed_decode },
+	[FRAME_NEEDS] = { needs_encode, needs_decode },
 };
 
 static const struct message_codec *find_codec(uint16_t type)

@@ -69,6 +69,12 @@ struct message_initial_loaded {
 	uint64_t number; /* of the buffer that carried the mark: a device may re-arm its initial bytes */
 };
 
+/* Before MANIFEST, if there is something: the VMM's own bytes, for the destination's VMM. */
+struct message_needs {
+	const uint8_t *bytes; /* borrowed, as those of VM_STATE */
+	uint32_t nr_bytes;    /* up to GW_MAX_NEEDS_BYTES */
+};
+
 struct message_vm_state {
 	const uint8_t *bytes; /* borrowed from the body it was decoded from */
 	uint32_t nr_bytes;
@@ -160,6 +166,7 @@ struct message {
 		struct message_running running;
 		struct message_summary summary;
 		struct message_resumed resumed;
+		struct message_needs needs;
 		/* COMMIT, CANCEL, PING have no body */
 	};
 };

@@ -130,6 +130,12 @@ static int load(void *ctx, const void *buf, size_t size, struct gw_error *e)
 	return 0;
 }
 
+/* Every byte that came is read. */
+static int lacks(void *ctx, const void *needs, size_t size, struct gw_blocker *blockers, uint32_t max_blockers)
+{
+	return memchr(needs, 0xff, size) ? (int)max_blockers : 0;
+}
+
 static const struct gw_vm_ops vm_ops = {
 	.size = sizeof(vm_ops),
 	.pause = nothing,
@@ -139,6 +145,7 @@ static const struct gw_vm_ops vm_ops = {
 	.dirty_stop = stop_log,
 	.state_save = save,
 	.state_load = load,
+	.lacks = lacks,
 };
 
 static void open_target(struct target *t)
@@ -310,7 +317,7 @@ static void begin(struct peer *p)
 
 static void step_control(struct peer *p)
 {
-	uint16_t type = next(p) % (FRAME_RESUMED + 3), flags = next(p) % 2;
+	uint16_t type = next(p) % (FRAME_NEEDS + 3), flags = next(p) % 2;
 	size_t nr = take(p, next(p));
 
 	send_frame(p, 0, type, flags, nr, nr);

@@ -182,6 +182,27 @@ static void manifests_at_their_bounds(void **state)
 	victim_close(&v);
 }
 
+/* The second is the longer one: its length must not be taken for that of the first. */
+static void needs_come_twice(void **state)
+{
+	static const uint8_t bytes[GW_MAX_NEEDS_BYTES];
+	struct message *m = malloc(sizeof(*m));
+	struct victim v;
+
+	victim_open(&v);
+	*m = victim_hello(ROLE_CONTROL, 0, 0);
+	victim_greet(&v, &v.control, m);
+	for (unsigned i = 0; i < 2; i++)
+		raw_peer_say(&v.control,
+			     &(struct message){ .type = FRAME_NEEDS, .needs = { bytes, i ? sizeof(bytes) : 1 } });
+	assert_true(raw_peer_await(&v.control, FRAME_FAILED, m));
+	assert_non_null(strstr(m->failed.what, "NEEDS came twice"));
+	raw_peer_close(&v.control);
+	free(m);
+	victim_takes_a_guest(&v);
+	victim_close(&v);
+}
+
 /* What may always be said, and what says of itself that it may be passed over. */
 static void control_floods(void **state)
 {
@@ -194,7 +215,7 @@ static void control_floods(void **state)
 	for (unsigned i = 0; i < 20000; i++)
 		raw_peer_say(&v.control, &ping);
 	for (unsigned i = 0; i < 200; i++)
-		raw_peer_frame(&v.control, FRAME_RESUMED + 1 + i % 16, FRAME_OPTIONAL, body, LIMIT_CONTROL_BYTES,
+		raw_peer_frame(&v.control, FRAME_NEEDS + 1 + i % 16, FRAME_OPTIONAL, body, LIMIT_CONTROL_BYTES,
 			       LIMIT_CONTROL_BYTES);
 	free(body);
 	raw_peer_say(&v.control, &(struct message){ .type = FRAME_CANCEL });
@@ -357,6 +378,7 @@ int main(void)
 		cmocka_unit_test(vm_state_floods),
 		cmocka_unit_test(vm_state_floods_a_stuck_session),
 		cmocka_unit_test(manifests_at_their_bounds),
+		cmocka_unit_test(needs_come_twice),
 		cmocka_unit_test(control_floods),
 		cmocka_unit_test(a_destinations_words),
 		cmocka_unit_test(hostile_runs),

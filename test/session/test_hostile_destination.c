@@ -215,7 +215,7 @@ static void floods(struct liar *l)
 	for (unsigned i = 0; i < 20000; i++)
 		say(l, &ping);
 	for (unsigned i = 0; i < 200; i++)
-		raw_peer_frame(&l->control, FRAME_RESUMED + 1, FRAME_OPTIONAL, body, LIMIT_CONTROL_BYTES,
+		raw_peer_frame(&l->control, FRAME_NEEDS + 1, FRAME_OPTIONAL, body, LIMIT_CONTROL_BYTES,
 			       LIMIT_CONTROL_BYTES);
 	free(body);
 }

@@ -20,7 +20,7 @@
 
 #define STEP_NS     (25 * NS_PER_MS)
 #define STALL_NS    (8 * NS_PER_S)
-#define NR_MESSAGES 19
+#define NR_MESSAGES 20
 #define BIT(n)      (1u << (n))
 #define SEND(what)                        \
 	{                                 \

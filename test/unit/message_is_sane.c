@@ -83,7 +83,7 @@ static bool refuse_is_sane(const struct message *m)
 	for (uint32_t i = 0; i < m->refuse.nr; i++) {
 		const struct reason *reason = &m->refuse.list[i];
 
-		if (reason->code == 0 || reason->code > 16)
+		if (reason->code == 0 || reason->code > 17)
 			return false;
 		if (!text_is_sane(reason->where, 64) || !text_is_sane(reason->what, 384))
 			return false;
@@ -109,6 +109,11 @@ static bool initial_loaded_is_sane(const struct message *m)
 static bool vm_state_is_sane(const struct message *m)
 {
 	return m->vm_state.nr_bytes <= 16 * MEBI && !m->vm_state.bytes == !m->vm_state.nr_bytes;
+}
+
+static bool needs_is_sane(const struct message *m)
+{
+	return m->needs.nr_bytes <= 16384 && !m->needs.bytes == !m->needs.nr_bytes;
 }
 
 static bool prepare_is_sane(const struct message *m)
@@ -169,7 +174,7 @@ static bool (*const rules[])(const struct message *m) = {
 	[FRAME_VM_STATE] = vm_state_is_sane, [FRAME_PREPARE] = prepare_is_sane,
 	[FRAME_READY] = ready_is_sane,       [FRAME_FAILED] = failed_is_sane,
 	[FRAME_RUNNING] = running_is_sane,   [FRAME_SUMMARY] = summary_is_sane,
-	[FRAME_RESUMED] = resumed_is_sane,
+	[FRAME_RESUMED] = resumed_is_sane,   [FRAME_NEEDS] = needs_is_sane,
 };
 
 /* A type without a rule has no body. */

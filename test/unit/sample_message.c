@@ -106,7 +106,7 @@ static void fill_refuse(struct message *m, enum sample_size size)
 	for (uint32_t i = 0; i < m->refuse.nr; i++) {
 		struct reason *reason = &m->refuse.list[i];
 
-		reason->code = pick_u32(size, REASON_NO_MIGRATION, REASON_DEVICE_MISSING, REASON_ARBITER);
+		reason->code = pick_u32(size, REASON_NO_MIGRATION, REASON_DEVICE_MISSING, REASON_HOST_LACKS);
 		fill_text(reason->where, sizeof(reason->where), size, "dev0", i);
 		fill_text(reason->what, sizeof(reason->what), size, "the destination has no device dev0", i);
 	}
@@ -140,6 +140,15 @@ static void fill_vm_state(struct message *m, enum sample_size size)
 	memcpy(bytes, "\x01\x00\xfe\x80\x7f", 5);
 	m->vm_state.nr_bytes = pick_u32(size, 0, 5, LIMIT_VM_STATE_BYTES);
 	m->vm_state.bytes = m->vm_state.nr_bytes ? bytes : NULL;
+}
+
+static void fill_needs(struct message *m, enum sample_size size)
+{
+	static uint8_t bytes[GW_MAX_NEEDS_BYTES];
+
+	memcpy(bytes, "\x01\x00\x02\x40", 4);
+	m->needs.nr_bytes = pick_u32(size, 0, 4, GW_MAX_NEEDS_BYTES);
+	m->needs.bytes = m->needs.nr_bytes ? bytes : NULL;
 }
 
 static void fill_total(struct device_total *total, enum sample_size size)
@@ -229,6 +238,7 @@ static void (*const fillers[])(struct message *m, enum sample_size size) = {
 	[FRAME_COMMIT] = fill_nothing,    [FRAME_RUNNING] = fill_running,
 	[FRAME_SUMMARY] = fill_summary,   [FRAME_CANCEL] = fill_nothing,
 	[FRAME_PING] = fill_nothing,      [FRAME_RESUMED] = fill_resumed,
+	[FRAME_NEEDS] = fill_needs,
 };
 
 void sample_message(struct message *message, uint16_t type, enum sample_size size)
@@ -238,13 +248,18 @@ void sample_message(struct message *message, uint16_t type, enum sample_size siz
 	fillers[type](message, size);
 }
 
+static bool bytes_equal(const uint8_t *a, uint32_t nr_a, const uint8_t *b, uint32_t nr_b)
+{
+	return nr_a == nr_b && (!nr_a || !memcmp(a, b, nr_a));
+}
+
 bool sample_message_equal(const struct message *a, const struct message *b)
 {
 	if (a->type != b->type)
 		return false;
-	if (a->type != FRAME_VM_STATE)
-		return !memcmp(a, b, sizeof(*a));
-	if (a->vm_state.nr_bytes != b->vm_state.nr_bytes)
-		return false;
-	return !a->vm_state.nr_bytes || !memcmp(a->vm_state.bytes, b->vm_state.bytes, a->vm_state.nr_bytes);
+	if (a->type == FRAME_VM_STATE)
+		return bytes_equal(a->vm_state.bytes, a->vm_state.nr_bytes, b->vm_state.bytes, b->vm_state.nr_bytes);
+	if (a->type == FRAME_NEEDS)
+		return bytes_equal(a->needs.bytes, a->needs.nr_bytes, b->needs.bytes, b->needs.nr_bytes);
+	return !memcmp(a, b, sizeof(*a));
 }

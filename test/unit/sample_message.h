@@ -13,7 +13,7 @@
 enum sample_size { SAMPLE_LEAST, SAMPLE_PLAIN, SAMPLE_MOST, NR_SAMPLE_SIZES };
 
 #define FIRST_MESSAGE_TYPE FRAME_HELLO
-#define LAST_MESSAGE_TYPE  FRAME_RESUMED
+#define LAST_MESSAGE_TYPE  FRAME_NEEDS
 
 void sample_message(struct message *message, uint16_t type, enum sample_size size);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The kernel back end against kernels of several ages: ioctl() is this file's. Which kernels are asked to opt in to
- * the flags of GET_PRECOPY_INFO, and that nothing is read in these flags where that did not succeed.
+ * the flags of GET_PRECOPY_INFO, and that nothing is read in these flags where that did not succeed. And what it is
+ * told of interrupts.
  */
 #include "device/device.h"
 
@@ -33,6 +34,9 @@ static struct kernel {
 	uint32_t told;     /* flags that GET_PRECOPY_INFO comes back with */
 	uint32_t state;
 	uint32_t nr_opt_ins;
+	int irqs_fail;       /* errno of SET_IRQS */
+	uint32_t irq_set[5]; /* argsz, flags, index, start, count of the last one */
+	int eventfd;         /* that came with it; -1: none */
 } kernel;
 
 static int refuse(int code)
@@ -87,6 +91,15 @@ static int feature_call(struct vfio_device_feature *feature)
 	return refuse(ENOTTY);
 }
 
+static int irqs_call(const struct vfio_irq_set *set)
+{
+	memcpy(kernel.irq_set, set, sizeof(kernel.irq_set));
+	kernel.eventfd = -1;
+	if (set->argsz >= sizeof(*set) + sizeof(kernel.eventfd))
+		memcpy(&kernel.eventfd, set->data, sizeof(kernel.eventfd));
+	return kernel.irqs_fail ? refuse(kernel.irqs_fail) : 0;
+}
+
 /* In place of the C library's. */
 int ioctl(int fd, unsigned long number, ...)
 {
@@ -101,6 +114,8 @@ int ioctl(int fd, unsigned long number, ...)
 		return 0;
 	if (number == VFIO_DEVICE_FEATURE)
 		return feature_call(arg);
+	if (number == VFIO_DEVICE_SET_IRQS)
+		return irqs_call(arg);
 	if (number != VFIO_MIG_GET_PRECOPY_INFO)
 		return refuse(ENOTTY);
 	precopy = arg;
@@ -170,11 +185,49 @@ static void test_no_precopy_no_opt_in(void **unused)
 	}
 }
 
+static void expect_irqs(uint32_t argsz, uint32_t flags, uint32_t index, uint32_t start, uint32_t count)
+{
+	const uint32_t wanted[5] = { argsz, flags, index, start, count };
+
+	assert_memory_equal(kernel.irq_set, wanted, sizeof(wanted));
+	memset(kernel.irq_set, 0, sizeof(kernel.irq_set));
+}
+
+/* The flags in numbers: linux/vfio.h, VFIO_IRQ_SET_*. */
+static void test_interrupts(void **unused)
+{
+	struct gw_error e = GW_ERROR_NONE;
+	struct gw_device *dev;
+	const int fd = 7;
+
+	kernel = (struct kernel){ .state = GW_STATE_RUNNING };
+	assert_int_equal(gw_device_from_fd(&dev, "dev0", -1, NULL), 0);
+	assert_int_equal(gw_device_irq_set(dev, GW_IRQ_INTX, 0, 1, &fd, NULL), 0);
+	expect_irqs(24, 0x24, 0, 0, 1); /* DATA_EVENTFD, ACTION_TRIGGER */
+	assert_int_equal(kernel.eventfd, 7);
+	assert_int_equal(gw_device_irq_set(dev, GW_IRQ_INTX, 0, 0, NULL, NULL), 0);
+	expect_irqs(20, 0x21, 0, 0, 0); /* DATA_NONE, ACTION_TRIGGER */
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_INTX, 0, 1, 1, NULL), 0);
+	expect_irqs(20, 0x09, 0, 0, 1); /* DATA_NONE, ACTION_MASK */
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_INTX, 0, 1, 0, NULL), 0);
+	expect_irqs(20, 0x11, 0, 0, 1); /* DATA_NONE, ACTION_UNMASK */
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_MSIX, 3, 5, 77, NULL), 0);
+	expect_irqs(20, 0x09, 2, 3, 5);
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_INTX, 0, 0, 1, NULL), -EINVAL);
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_INTX, 1, UINT32_MAX, 1, NULL), -EINVAL);
+	expect_irqs(0, 0, 0, 0, 0);
+	kernel.irqs_fail = ENOTTY; /* as for MSI-X, which vfio-pci cannot mask */
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_MSIX, 0, 1, 0, &e), -ENOTTY);
+	assert_non_null(strstr(e.what, "unmask"));
+	gw_device_close(dev);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flags_need_the_opt_in),
 		cmocka_unit_test(test_no_precopy_no_opt_in),
+		cmocka_unit_test(test_interrupts),
 	};
 
 	return cmocka_run_group_tests_name("device_kernel", tests, NULL, NULL);

@@ -237,6 +237,28 @@ static void test_interrupts(void **unused)
 	close_fake(&f, dev);
 }
 
+static void test_interrupts_are_masked(void **unused)
+{
+	struct seen seen = { .nr = 0 };
+	struct fake_user f = { .hook = see, .hook_data = &seen, .json = "{\"capabilities\":{}}" };
+	struct gw_device *dev = open_fake(&f, NULL);
+
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_INTX, 0, 1, 1, NULL), 0);
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_MSIX, 3, 900, 0, NULL), 0);
+	assert_int_equal(seen.nr, 2);
+	assert_int_equal(seen.flags[0], 0x09); /* DATA_NONE, ACTION_MASK */
+	assert_int_equal(seen.starts[0], 0);
+	assert_int_equal(seen.counts[0], 1);
+	assert_int_equal(seen.flags[1], 0x11); /* DATA_NONE, ACTION_UNMASK */
+	assert_int_equal(seen.starts[1], 3);
+	assert_int_equal(seen.counts[1], 900);
+	assert_int_equal(seen.fds[0] + seen.fds[1], 0);
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_INTX, 0, 0, 1, NULL), -EINVAL);
+	assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_INTX, 1, UINT32_MAX, 1, NULL), -EINVAL);
+	assert_int_equal(seen.nr, 2);
+	close_fake(&f, dev);
+}
+
 static void test_regions(void **unused)
 {
 	struct seen seen = { .nr = 0 };
@@ -359,9 +381,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_versions),      cmocka_unit_test(test_json_without_end),
 		cmocka_unit_test(test_offer),         cmocka_unit_test(test_left_in_a_state),
-		cmocka_unit_test(test_interrupts),    cmocka_unit_test(test_regions),
-		cmocka_unit_test(test_large_writes),  cmocka_unit_test(test_reading_state),
-		cmocka_unit_test(test_precopy_flags),
+		cmocka_unit_test(test_interrupts),    cmocka_unit_test(test_interrupts_are_masked),
+		cmocka_unit_test(test_regions),       cmocka_unit_test(test_large_writes),
+		cmocka_unit_test(test_reading_state), cmocka_unit_test(test_precopy_flags),
 	};
 
 	return cmocka_run_group_tests_name("device_user", tests, NULL, NULL);

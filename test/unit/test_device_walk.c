@@ -400,6 +400,38 @@ static void test_settle(void **unused)
 	assert_int_equal(f.nr_resets, 1);
 }
 
+static int never_masks(void *ctx, uint32_t index, uint32_t start, uint32_t count, int masked, struct gw_error *e)
+{
+	assert_int_equal(masked, 1); /* whatever the caller's truth is */
+	return -EBUSY;
+}
+
+/* The youngest entry: of a table that has it, that leaves it out, and that ends before it. */
+static void test_masks(void **unused)
+{
+	static const struct {
+		size_t size;
+		bool has;
+		int ret;
+	} cases[] = {
+		{ sizeof(struct gw_device_ops), true, -EBUSY },
+		{ sizeof(struct gw_device_ops), false, -EOPNOTSUPP },
+		{ offsetof(struct gw_device_ops, irq_mask), true, -EOPNOTSUPP },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fake f = { .flags = FULL, .state = GW_STATE_RUNNING };
+		struct gw_device_ops ops = fake_ops;
+		struct gw_device *dev;
+
+		ops.size = (uint32_t)cases[i].size;
+		ops.irq_mask = cases[i].has ? never_masks : NULL;
+		assert_int_equal(gw_device_from_ops(&dev, "dev0", &ops, &f, NULL), 0);
+		assert_int_equal(gw_device_irq_mask(dev, GW_IRQ_INTX, 0, 1, 4, NULL), cases[i].ret);
+		gw_device_close(dev);
+	}
+}
+
 /* What a table claims and cannot keep. */
 static void test_claims(void **unused)
 {
@@ -456,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_refused_state),
 		cmocka_unit_test(test_settle),
+		cmocka_unit_test(test_masks),
 		cmocka_unit_test(test_claims),
 	};
 

@@ -7,7 +7,7 @@
 /* What a phase may hear, written by hand and not taken from the engine: every other message is an error there. */
 static const uint32_t destination_hears[NR_DESTINATION_PHASES] = {
 	[DESTINATION_HELLO] = BIT(FRAME_PING) | BIT(FRAME_CANCEL) | BIT(FRAME_HELLO),
-	[DESTINATION_MANIFEST] = BIT(FRAME_PING) | BIT(FRAME_CANCEL) | BIT(FRAME_MANIFEST),
+	[DESTINATION_MANIFEST] = BIT(FRAME_PING) | BIT(FRAME_CANCEL) | BIT(FRAME_NEEDS) | BIT(FRAME_MANIFEST),
 	[DESTINATION_LOADING] = BIT(FRAME_PING) | BIT(FRAME_CANCEL) | BIT(FRAME_PREPARE) | BIT(FRAME_VM_STATE),
 	[DESTINATION_FINISHING] = BIT(FRAME_PING) | BIT(FRAME_CANCEL),
 	[DESTINATION_READY] = BIT(FRAME_PING) | BIT(FRAME_CANCEL) | BIT(FRAME_COMMIT),
@@ -209,16 +209,30 @@ static void destination_refuses_what_has_no_meaning(void **state)
 	walk_destination(3); /* MANIFEST twice */
 	feed_destination(COMES(MANIFEST));
 	assert_int_equal(destination.error.code, -EPROTO);
+	walk_destination(3); /* NEEDS after it */
+	feed_destination(COMES(NEEDS));
+	assert_int_equal(destination.error.code, -EPROTO);
 	walk_destination_to(DESTINATION_STARTING);
 	feed_destination(COMES(COMMIT));
 	EXPECT_NOTHING();
 	assert_int_equal(destination.phase, DESTINATION_STARTING);
 }
 
+static void destination_hears_needs_before_the_manifest(void **state)
+{
+	walk_destination(2);
+	feed_destination(COMES(NEEDS));
+	EXPECT_NOTHING();
+	assert_int_equal(destination.phase, DESTINATION_MANIFEST);
+	feed_destination(COMES(MANIFEST));
+	EXPECT(DO(CHECK));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(destination_completes),
+		RIG_TEST(destination_hears_needs_before_the_manifest),
 		RIG_TEST(destination_takes_the_next_source),
 		RIG_TEST(destination_discards_before_ready),
 		RIG_TEST(destination_cancels_early),

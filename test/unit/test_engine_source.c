@@ -108,6 +108,15 @@ static void source_rolls_back_when_the_peer_is_lost_or_fails(void **state)
 	}
 }
 
+static void source_tells_its_needs_before_the_manifest(void **state)
+{
+	rig.source.has_needs = true;
+	walk_source(2);
+	feed_source(COMES(WELCOME));
+	EXPECT(SEND(NEEDS), SEND(MANIFEST));
+	assert_int_equal(source.phase, SOURCE_MANIFEST);
+}
+
 static void source_tells_why_it_was_refused(void **state)
 {
 	struct event ev;
@@ -377,6 +386,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(source_completes),
+		RIG_TEST(source_tells_its_needs_before_the_manifest),
 		RIG_TEST(source_rolls_back_when_an_action_fails),
 		RIG_TEST(source_rolls_back_on_fault_and_cancel),
 		RIG_TEST(source_rolls_back_when_the_peer_is_lost_or_fails),

@@ -76,13 +76,13 @@ static const struct header_case {
 	{ { .type = FRAME_RAM, .body_bytes = 16384, .head_bytes = 8 + 513 * 16 }, -EBADMSG },
 	{ { .type = FRAME_RAM, .body_bytes = FRAME_RAM_MAX_BYTES + 1, .head_bytes = 24 }, -EBADMSG },
 	{ { .type = 0 }, -EPROTONOSUPPORT },
-	{ { .type = 19 }, -EPROTONOSUPPORT },
+	{ { .type = 20 }, -EPROTONOSUPPORT },
 	{ { .type = 67 }, -EPROTONOSUPPORT },
 	{ { .type = UINT16_MAX }, -EPROTONOSUPPORT },
-	{ { .type = 19, .flags = FRAME_OPTIONAL }, 0 },
-	{ { .type = 19, .flags = FRAME_OPTIONAL, .body_bytes = 256 * KIB, .head_bytes = 256 * KIB }, 0 },
-	{ { .type = 19, .flags = FRAME_OPTIONAL, .body_bytes = 256 * KIB + 1, .head_bytes = 256 * KIB + 1 }, -EBADMSG },
-	{ { .type = 19, .flags = FRAME_OPTIONAL, .body_bytes = 8, .head_bytes = 4 }, -EBADMSG },
+	{ { .type = 40, .flags = FRAME_OPTIONAL }, 0 },
+	{ { .type = 40, .flags = FRAME_OPTIONAL, .body_bytes = 256 * KIB, .head_bytes = 256 * KIB }, 0 },
+	{ { .type = 40, .flags = FRAME_OPTIONAL, .body_bytes = 256 * KIB + 1, .head_bytes = 256 * KIB + 1 }, -EBADMSG },
+	{ { .type = 40, .flags = FRAME_OPTIONAL, .body_bytes = 8, .head_bytes = 4 }, -EBADMSG },
 };
 
 static void test_headers(void **state)
@@ -120,27 +120,11 @@ static const struct body_bounds {
 	uint16_t type;
 	uint32_t least, most;
 } body_bounds[] = {
-	{ 1, 44, 44 },
-	{ 2, 6, 6 },
-	{ 3, 18, 13297 },
-	{ 4, 4, 260 },
-	{ 5, 12, 14532 },
-	{ 6, 4, 260 },
-	{ 7, 28, 28 },
-	{ 8, 12, 12 },
-	{ 9, 4, 16 * MIB + 4 },
-	{ 10, 36, 804 },
-	{ 11, 16, 16 },
-	{ 12, 8, 454 },
-	{ 13, 0, 0 },
-	{ 14, 8, 8 },
-	{ 15, 20, 6292 },
-	{ 16, 0, 0 },
-	{ 17, 0, 0 },
-	{ 18, 12, 1036 },
-	{ 64, 24, 2 * MIB + 8200 },
-	{ 65, 24, MIB + 24 },
-	{ 66, 0, 0 },
+	{ 1, 44, 44 },        { 2, 6, 6 },    { 3, 18, 13297 }, { 4, 4, 260 },          { 5, 12, 14532 },
+	{ 6, 4, 260 },        { 7, 28, 28 },  { 8, 12, 12 },    { 9, 4, 16 * MIB + 4 }, { 10, 36, 804 },
+	{ 11, 16, 16 },       { 12, 8, 454 }, { 13, 0, 0 },     { 14, 8, 8 },           { 15, 20, 6292 },
+	{ 16, 0, 0 },         { 17, 0, 0 },   { 18, 12, 1036 }, { 19, 4, 16388 },       { 64, 24, 2 * MIB + 8200 },
+	{ 65, 24, MIB + 24 }, { 66, 0, 0 },
 };
 
 static int decode_length(uint16_t type, uint32_t bytes)

@@ -344,6 +344,7 @@ static void test_code_names(void **state)
 		for (uint32_t other = 0; other < code; other++)
 			assert_string_not_equal(reason_code_name(code), reason_code_name(other));
 	assert_string_equal(reason_code_name(REASON_DEVICE_MISSING), "device-missing");
+	assert_string_equal(reason_code_name(REASON_HOST_LACKS), "host-lacks");
 	assert_string_equal(reason_code_name(NR_REASON_CODES), "other");
 	assert_string_equal(reason_code_name(UINT32_MAX), "other");
 }

@@ -238,6 +238,10 @@ static const struct refusal {
 	{ FRAME_RESUMED, 36, 8, 12 }, /* loaded: behind the initial bytes that are */
 	{ FRAME_RESUMED, 44, 8, 18 }, /* initial_loaded, but is not loaded */
 	{ FRAME_RESUMED, 44, 8, UINT64_MAX },
+	{ FRAME_NEEDS, 0, 4, GW_MAX_NEEDS_BYTES + 1 },
+	{ FRAME_NEEDS, 0, 4, UINT32_MAX },
+	{ FRAME_NEEDS, 0, 4, 3 }, /* a byte too many came */
+	{ FRAME_NEEDS, 0, 4, 5 },
 };
 
 static void test_refusals(void **state)
@@ -368,6 +372,9 @@ static void test_encode_refuses_counts(void **state)
 	assert_int_equal(message_encode(&f->in, f->buf, ROOM_BYTES), -EMSGSIZE);
 	sample_message(&f->in, FRAME_VM_STATE, SAMPLE_MOST);
 	f->in.vm_state.nr_bytes++;
+	assert_int_equal(message_encode(&f->in, f->buf, ROOM_BYTES), -EMSGSIZE);
+	sample_message(&f->in, FRAME_NEEDS, SAMPLE_MOST);
+	f->in.needs.nr_bytes++;
 	assert_int_equal(message_encode(&f->in, f->buf, ROOM_BYTES), -EMSGSIZE);
 	sample_message(&f->in, FRAME_RESUMED, SAMPLE_PLAIN);
 	f->in.resumed.nr_channels = GW_MAX_CHANNELS + 1;

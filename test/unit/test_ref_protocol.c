@@ -189,6 +189,26 @@ static void unwanted_fds_are_closed(void **state)
 		close(fds[i]);
 }
 
+/* None of the reference device's is MASKABLE, and it has no INTx. */
+static void interrupts_that_cannot_be_masked_are_not(void **state)
+{
+	static const uint32_t actions[] = { 8, 16 }; /* MASK, UNMASK */
+	struct fixture *f = *state;
+	struct ref_client *c = &f->c;
+
+	greet(f);
+	for (uint32_t index = 0; index < 5; index++) {
+		uint32_t info[4] = { 16, 0, index };
+
+		assert_int_equal(client_call(c, 7, info, sizeof(info)), 0);
+		memcpy(info, c->body, sizeof(info));
+		assert_false(info[1] & 2);
+		for (unsigned i = 0; i < 2; i++)
+			assert_int_equal(client_call(c, 8, (uint32_t[5]){ 20, 1 | actions[i], index, 0, 1 }, 20),
+					 EINVAL);
+	}
+}
+
 static void bad_maps_are_refused(void **state)
 {
 	const uint64_t size = (uint64_t)1 << 20, top = UINT64_MAX - 4095;
@@ -287,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(headers_that_end_the_connection, start, stop),
 		cmocka_unit_test_setup_teardown(a_message_in_single_bytes, start, stop),
 		cmocka_unit_test_setup_teardown(unwanted_fds_are_closed, start, stop),
+		cmocka_unit_test_setup_teardown(interrupts_that_cannot_be_masked_are_not, start, stop),
 		cmocka_unit_test_setup_teardown(bad_maps_are_refused, start, stop),
 		cmocka_unit_test_setup_teardown(bad_register_accesses, start, stop),
 		cmocka_unit_test_setup_teardown(a_live_path_is_in_use_a_stale_one_is_not, start, stop),

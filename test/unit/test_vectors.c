@@ -118,6 +118,17 @@ static void check_grant(const uint8_t *body, uint32_t body_bytes)
 	assert_true(sample_message_equal(&in, &out));
 }
 
+/* This version sends it as it is here: another one may skip it. */
+static void check_needs(const uint8_t *body, uint32_t body_bytes)
+{
+	struct message in, out;
+
+	sample_message(&in, FRAME_NEEDS, SAMPLE_PLAIN);
+	assert_int_equal(message_decode(FRAME_NEEDS, body, body_bytes, &out), 0);
+	assert_true(sample_message_equal(&in, &out));
+	assert_int_equal(frame_flags(FRAME_NEEDS), FRAME_OPTIONAL);
+}
+
 static void check_nothing(const uint8_t *body, uint32_t body_bytes)
 {
 }
@@ -134,6 +145,9 @@ static const struct golden_frame {
 	{ "ram_running", { .type = FRAME_RAM, .body_bytes = 4136, .head_bytes = 40, .seq = 1 }, check_ram },
 	{ "ram_paused", { .type = FRAME_RAM, .body_bytes = 4136, .head_bytes = 4136, .seq = 2 }, check_ram },
 	{ "device", { .type = FRAME_DEVICE, .body_bytes = 29, .head_bytes = 29, .seq = 9 }, check_device },
+	{ "needs",
+	  { .type = FRAME_NEEDS, .flags = FRAME_OPTIONAL, .body_bytes = 8, .head_bytes = 8, .seq = 1 },
+	  check_needs },
 	{ "optional",
 	  { .type = 40, .flags = FRAME_OPTIONAL, .body_bytes = 1, .head_bytes = 1, .seq = 5 },
 	  check_nothing },
