@@ -3,9 +3,9 @@
 #ifndef REF_BOARD_PCI_HOST_H
 #define REF_BOARD_PCI_HOST_H
 
-#include "ref/board/bus.h"
+#include "ref/base/blob.h"
+#include "ref/base/bus.h"
 #include "ref/board/pci_device.h"
-#include "ref/vm/blob.h"
 
 struct pci_host {
 	pthread_mutex_t lock;

@@ -16,6 +16,8 @@
 struct routes {
 	int vm_fd;
 	pthread_mutex_t lock;
+	uint32_t nr_begun; /* KVM is told at the end */
+	uint32_t changed;
 	struct routes_msi {
 		uint64_t address;
 		uint32_t data;
@@ -30,7 +32,11 @@ void routes_close(struct routes *routes);
 int routes_take(struct routes *routes, uint32_t *gsi);
 void routes_release(struct routes *routes, uint32_t gsi);
 
-/* What the vector of this GSI says when it is raised. */
+/* Between them routes_set tells KVM nothing, end tells it all at once. They nest. */
+void routes_begin(struct routes *routes);
+int routes_end(struct routes *routes, struct gw_error *e);
+
+/* What the vector of this GSI says when it is raised. What KVM refuses is not kept. */
 int routes_set(struct routes *routes, uint32_t gsi, uint64_t address, uint32_t data, struct gw_error *e);
 
 #endif

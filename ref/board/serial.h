@@ -6,8 +6,8 @@
 #ifndef REF_BOARD_SERIAL_H
 #define REF_BOARD_SERIAL_H
 
-#include "ref/board/bus.h"
-#include "ref/vm/blob.h"
+#include "ref/base/blob.h"
+#include "ref/base/bus.h"
 
 #include <pthread.h>
 #include <stdint.h>

@@ -7,9 +7,9 @@
 #ifndef REF_GUEST_BARE_GUEST_H
 #define REF_GUEST_BARE_GUEST_H
 
+#include "ref/base/guest_memory.h"
 #include "ref/guest/work.h"
 #include "ref/vm/executor.h"
-#include "ref/vm/guest_memory.h"
 
 #define BARE_MAX_VCPUS 4
 

@@ -6,8 +6,8 @@
 #ifndef REF_GUEST_CPU_H
 #define REF_GUEST_CPU_H
 
+#include "ref/base/blob.h"
 #include "ref/guest/integrity.h"
-#include "ref/vm/blob.h"
 #include "ref/vm/ref_vm.h"
 
 #include <godwit/error.h>

@@ -6,9 +6,9 @@
  */
 #include "ref/guest/cpu.h"
 
+#include "ref/base/vm_thread.h"
 #include "ref/guest/pace.h"
 #include "ref/guest/work.h"
-#include "ref/vm/vm_thread.h"
 
 #include <errno.h>
 #include <stdio.h>

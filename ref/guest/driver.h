@@ -7,9 +7,9 @@
 #ifndef REF_GUEST_DRIVER_H
 #define REF_GUEST_DRIVER_H
 
+#include "ref/base/blob.h"
 #include "ref/guest/integrity.h"
 #include "ref/guest/peers.h"
-#include "ref/vm/blob.h"
 
 #include <godwit/device.h>
 #include <stdint.h>
@@ -24,6 +24,10 @@ struct driver_env {
 	uint64_t seed;
 	struct integrity *integrity;
 	const struct peer_window *peer; /* another device's memory, this one's alone to write to; NULL: none */
+
+	/* What a vCPU can bear that has to look at all of it; 0: as much as the driver likes. */
+	uint32_t records_per_s;
+	uint32_t operation_bytes; /* of the longest */
 };
 
 struct driver_counters {

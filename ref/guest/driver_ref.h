@@ -25,7 +25,7 @@ struct driver_ref_operations {
 	uint64_t memory_bytes; /* of the device, without its window where it is a peer's */
 	uint64_t next;         /* operation in flight, or to be started; all parameters follow from it */
 	uint32_t in_flight;
-	uint64_t rung_ns; /* when, on this host's clock; does not move */
+	uint64_t rung_ns; /* when, on this host's clock; does not move; 0: not here, so not known */
 	_Atomic uint64_t nr_ended;
 };
 

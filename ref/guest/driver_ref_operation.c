@@ -7,8 +7,8 @@
  */
 #include "ref/guest/driver_ref.h"
 
+#include "ref/base/vm_thread.h"
 #include "ref/guest/page_pattern.h"
-#include "ref/vm/vm_thread.h"
 
 #include <errno.h>
 #include <xxhash.h>
@@ -36,12 +36,20 @@ static const struct step_kind {
 	void (*after)(struct driver_ref *ref, const struct operation *op, uint64_t result);
 } kinds[NR_STEPS];
 
+/* In bytes: no more than fits, here and there, and than this guest bears. */
+static uint64_t longest(const struct driver_ref *ref, uint64_t place_bytes)
+{
+	uint64_t fits = place_bytes < DRIVER_REF_BUFFER_BYTES ? place_bytes : DRIVER_REF_BUFFER_BYTES;
+
+	return ref->env.operation_bytes && ref->env.operation_bytes < fits ? ref->env.operation_bytes : fits;
+}
+
 /* The length and the place follow from the cycle, so all five speak of the same bytes. */
 static struct operation operation_of(const struct driver_ref *ref, uint64_t n)
 {
 	uint64_t cycle = page_pattern_mix(ref->env.seed + page_pattern_mix(n / NR_STEPS));
 	uint64_t half_bytes = ROUND_DOWN(ref->operations.memory_bytes / 2, 8);
-	uint64_t most = half_bytes / 2 < DRIVER_REF_BUFFER_BYTES ? half_bytes / 2 : DRIVER_REF_BUFFER_BYTES;
+	uint64_t most = longest(ref, half_bytes / 2);
 	uint64_t length = 8 + ROUND_DOWN(cycle % (most - 8), 8);
 	const struct step_kind *kind = &kinds[n % NR_STEPS];
 	uint64_t place = ROUND_DOWN(page_pattern_mix(cycle + 1) % (half_bytes - length + 1), 8);
@@ -183,6 +191,8 @@ static void end(struct driver_ref *ref)
 /* An operation may be slow, but one that has ended must have said so. */
 static void look_after(struct driver_ref *ref, uint64_t now_ns)
 {
+	if (!ref->operations.rung_ns)
+		ref->operations.rung_ns = now_ns;
 	if (now_ns < ref->operations.rung_ns + OVERDUE_NS)
 		return;
 	ref->operations.rung_ns = now_ns;
@@ -227,7 +237,7 @@ int driver_ref_operations_load(struct driver_ref *ref, struct blob_in *in)
 	operations->next = blob_get_u64(in);
 	operations->in_flight = blob_get_u32(in);
 	atomic_store_explicit(&operations->nr_ended, blob_get_u64(in), memory_order_relaxed);
-	operations->rung_ns = vm_thread_now_ns();
+	operations->rung_ns = 0;
 	return in->bad || operations->in_flight > 1 || operations->memory_bytes < DRIVER_REF_MIN_MEMORY_BYTES ? -EBADMSG
 													      : 0;
 }

@@ -6,7 +6,7 @@
  */
 #include "ref/guest/driver_ref.h"
 
-#include "ref/vm/vm_thread.h"
+#include "ref/base/vm_thread.h"
 
 #include <errno.h>
 #include <string.h>

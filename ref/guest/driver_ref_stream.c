@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#define RECORDS_PER_S 20000 /* a full ring after 50 ms: a paused guest does halt the stream */
+#define RECORDS_PER_S 20000u /* a full ring after 50 ms: a paused guest does halt the stream */
 
 static const struct refdev_record *slot_of(const struct driver_ref *ref, uint64_t n)
 {
@@ -69,7 +69,8 @@ void driver_ref_stream_start(struct driver_ref *ref)
 	mmio_put_u32(registers, REFDEV_REG_STREAM_CONTROL, REFDEV_STREAM_RESET);
 	mmio_put_u64(registers, REFDEV_REG_STREAM_RING, ref->env.area_gpa);
 	mmio_put_u32(registers, REFDEV_REG_STREAM_ENTRIES, DRIVER_REF_RING_ENTRIES);
-	mmio_put_u64(registers, REFDEV_REG_STREAM_RATE, RECORDS_PER_S);
+	mmio_put_u64(registers, REFDEV_REG_STREAM_RATE,
+		     ref->env.records_per_s ? ref->env.records_per_s : RECORDS_PER_S);
 	mmio_put_u32(registers, REFDEV_REG_STREAM_CONTROL, REFDEV_STREAM_START);
 }
 

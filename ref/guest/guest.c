@@ -89,7 +89,6 @@ void guest_close(struct guest *guest)
 	for (uint32_t i = 0; i < guest->nr_devices; i++)
 		if (guest->devices[i].driver)
 			guest->devices[i].driver->close(guest->devices[i].driver_ctx);
-	integrity_fini(&guest->integrity);
 	pthread_mutex_destroy(&guest->lock);
 	*guest = (struct guest){ .cpu_ops = NULL };
 }

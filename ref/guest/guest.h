@@ -13,6 +13,7 @@
 #include "ref/guest/peers.h"
 #include "ref/vm/executor.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct guest_device {

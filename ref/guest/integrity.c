@@ -9,12 +9,17 @@
 void integrity_init(struct integrity *integrity)
 {
 	*integrity = (struct integrity){ .errors = 0 };
-	pthread_mutex_init(&integrity->lock, NULL);
 }
 
-void integrity_fini(struct integrity *integrity)
+static void take(struct integrity *integrity)
 {
-	pthread_mutex_destroy(&integrity->lock);
+	while (atomic_exchange_explicit(&integrity->taken, 1, memory_order_acquire))
+		;
+}
+
+static void give(struct integrity *integrity)
+{
+	atomic_store_explicit(&integrity->taken, 0, memory_order_release);
 }
 
 void integrity_fail(struct integrity *integrity, const char *format, ...)
@@ -22,10 +27,10 @@ void integrity_fail(struct integrity *integrity, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	pthread_mutex_lock(&integrity->lock);
+	take(integrity);
 	if (!integrity->errors++)
 		vsnprintf(integrity->first_error, sizeof(integrity->first_error), format, args);
-	pthread_mutex_unlock(&integrity->lock);
+	give(integrity);
 	va_end(args);
 }
 
@@ -33,11 +38,11 @@ uint64_t integrity_get(struct integrity *integrity, char *first_error)
 {
 	uint64_t errors;
 
-	pthread_mutex_lock(&integrity->lock);
+	take(integrity);
 	errors = integrity->errors;
 	if (first_error)
 		memcpy(first_error, integrity->first_error, sizeof(integrity->first_error));
-	pthread_mutex_unlock(&integrity->lock);
+	give(integrity);
 	return errors;
 }
 
@@ -51,8 +56,8 @@ void integrity_save(struct integrity *integrity, struct blob_out *out)
 
 void integrity_load(struct integrity *integrity, struct blob_in *in)
 {
-	pthread_mutex_lock(&integrity->lock);
+	take(integrity);
 	integrity->errors = blob_get_u64(in);
 	blob_get_text(in, integrity->first_error, sizeof(integrity->first_error));
-	pthread_mutex_unlock(&integrity->lock);
+	give(integrity);
 }

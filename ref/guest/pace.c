@@ -2,7 +2,7 @@
 /* The pace of a vCPU. */
 #include "ref/guest/pace.h"
 
-#include "ref/vm/vm_thread.h"
+#include "ref/base/vm_thread.h"
 
 #define MAX_BYTES_PER_S 16000000000ull   /* beyond it no pace is needed, and the product below would overflow */
 #define MAX_LAG_NS      (20 * NS_PER_MS) /* made up for at most; more would be a burst, not a pace */

@@ -24,10 +24,17 @@ __attribute__((no_sanitize("thread"))) void page_pattern_write(uint8_t *hva, uin
 		words[i] = page_pattern_mix(key + i * INCREMENT);
 }
 
-static uint32_t first_wrong(const uint64_t *words, uint64_t key)
+static uint64_t word_of(uint64_t key, uint64_t i)
 {
+	return key ? page_pattern_mix(key + i * INCREMENT) : 0;
+}
+
+uint32_t page_pattern_compare_either(const uint8_t *hva, uint64_t key, uint64_t other_key)
+{
+	const uint64_t *words = (const uint64_t *)(const void *)hva;
+
 	for (uint64_t i = 0; i < WORDS; i++)
-		if (words[i] != (key ? page_pattern_mix(key + i * INCREMENT) : 0))
+		if (words[i] != word_of(key, i) && words[i] != word_of(other_key, i))
 			return (uint32_t)(i * sizeof(uint64_t));
 	return GW_PAGE_BYTES;
 }
@@ -44,5 +51,5 @@ uint32_t page_pattern_compare(const uint8_t *hva, uint64_t key)
 	else
 		for (uint64_t i = 0; i < WORDS; i++)
 			wrong |= words[i];
-	return wrong ? first_wrong(words, key) : GW_PAGE_BYTES;
+	return wrong ? page_pattern_compare_either(hva, key, key) : GW_PAGE_BYTES;
 }

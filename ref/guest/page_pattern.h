@@ -28,4 +28,7 @@ void page_pattern_write(uint8_t *hva, uint64_t key);
 /* The offset of the first word that is not what the key says (key 0: zeros); GW_PAGE_BYTES: all are. */
 uint32_t page_pattern_compare(const uint8_t *hva, uint64_t key);
 
+/* A page that is being written: as page_pattern_compare, but each word may be what the one or the other key says. */
+uint32_t page_pattern_compare_either(const uint8_t *hva, uint64_t key, uint64_t other_key);
+
 #endif

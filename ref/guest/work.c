@@ -80,16 +80,25 @@ static void add(_Atomic uint64_t *counter, uint64_t nr)
 	atomic_fetch_add_explicit(counter, nr, memory_order_relaxed);
 }
 
-static void check_page(struct work *work, uint64_t page, uint64_t version)
+/* It may have been overtaken by version next, in any part of it; the same as version: it may not. */
+static void check_page_either(struct work *work, uint64_t page, uint64_t version, uint64_t next)
 {
 	const uint8_t *hva = work->ram + page * GW_PAGE_BYTES;
-	uint32_t wrong = page_pattern_compare(hva, page_pattern_key(work->seed, page, version));
+	uint64_t key = page_pattern_key(work->seed, page, version);
+	uint32_t wrong = page_pattern_compare(hva, key);
 
+	if (wrong < GW_PAGE_BYTES && next != version)
+		wrong = page_pattern_compare_either(hva, key, page_pattern_key(work->seed, page, next));
 	if (wrong < GW_PAGE_BYTES)
 		integrity_fail(work->integrity,
 			       "page %llu (offset 0x%llx of RAM) does not hold its version %llu: wrong from byte %u on",
 			       (unsigned long long)page, (unsigned long long)(page * GW_PAGE_BYTES),
 			       (unsigned long long)version, wrong);
+}
+
+static void check_page(struct work *work, uint64_t page, uint64_t version)
+{
+	check_page_either(work, page, version, version);
 }
 
 static void write_page(struct work *work, uint64_t page, uint64_t version)
@@ -98,11 +107,17 @@ static void write_page(struct work *work, uint64_t page, uint64_t version)
 	add(&work->pages_written, 1);
 }
 
+/* Whether its next step takes a free page into use. */
+static int is_free_page_due(const struct work *work)
+{
+	return !(work->position % FREE_PAGE_EVERY) && work->nr_used_pages < work->slice.nr_free_pages / FREE_PAGES_USED;
+}
+
 static uint64_t use_free_page(struct work *work)
 {
 	uint64_t page = work->slice.first_free_page + work->nr_used_pages;
 
-	if (work->position % FREE_PAGE_EVERY || work->nr_used_pages >= work->slice.nr_free_pages / FREE_PAGES_USED)
+	if (!is_free_page_due(work))
 		return 0;
 	check_page(work, page, 0);
 	write_page(work, page, VERSION_FREE_USED);
@@ -137,15 +152,58 @@ uint64_t work_step(struct work *work)
 	return bytes + GW_PAGE_BYTES;
 }
 
+/* position and nr_used_pages name the pages that the step at hand writes, if there is one. */
+static void check_all(struct work *work, int in_step)
+{
+	const struct work_slice *slice = &work->slice;
+	uint64_t step_page = in_step ? work->position : UINT64_MAX;
+	uint64_t step_free_page = in_step && is_free_page_due(work) ? work->nr_used_pages : UINT64_MAX;
+
+	for (uint64_t i = 0; i < slice->nr_pages; i++) {
+		uint64_t version = i < work->position ? work->pass : work->pass - 1;
+
+		check_page_either(work, page_at(work, i), version, i == step_page ? work->pass : version);
+	}
+	for (uint64_t i = 0; i < slice->nr_free_pages; i++) {
+		uint64_t version = i < work->nr_used_pages ? VERSION_FREE_USED : 0;
+
+		check_page_either(work, slice->first_free_page + i, version,
+				  i == step_free_page ? VERSION_FREE_USED : version);
+	}
+	add(&work->pages_checked, slice->nr_pages + slice->nr_free_pages);
+}
+
 void work_check(struct work *work)
+{
+	check_all(work, 0);
+}
+
+void work_check_in_step(struct work *work)
+{
+	check_all(work, 1);
+}
+
+static int is_within(uint64_t first, uint64_t nr, uint64_t all)
+{
+	return first <= all && nr <= all - first;
+}
+
+static int is_sound(const struct work *work)
+{
+	return work->pass && work->position < work->slice.nr_pages && work->nr_used_pages <= work->slice.nr_free_pages;
+}
+
+int work_adopt(struct work *work, uint8_t *ram, uint64_t nr_pages, struct integrity *integrity)
 {
 	const struct work_slice *slice = &work->slice;
 
-	for (uint64_t i = 0; i < slice->nr_pages; i++)
-		check_page(work, page_at(work, i), i < work->position ? work->pass : work->pass - 1);
-	for (uint64_t i = 0; i < slice->nr_free_pages; i++)
-		check_page(work, slice->first_free_page + i, i < work->nr_used_pages ? VERSION_FREE_USED : 0);
-	add(&work->pages_checked, slice->nr_pages + slice->nr_free_pages);
+	if (!is_within(slice->first_page, slice->nr_pages, nr_pages) ||
+	    !is_within(slice->first_free_page, slice->nr_free_pages, nr_pages) || !is_sound(work))
+		return -EBADMSG;
+	work->ram = ram;
+	work->integrity = integrity;
+	choose_order(work);
+	return 0;
 }
 
 void work_save(const struct work *work, struct blob_out *out)
@@ -172,7 +230,7 @@ int work_load(struct work *work, struct blob_in *in, uint64_t seed)
 	atomic_store_explicit(&work->pages_checked, blob_get_u64(in), memory_order_relaxed);
 	if (in->bad || nr_pages != work->slice.nr_pages || nr_free_pages != work->slice.nr_free_pages)
 		return -EBADMSG;
-	if (!work->pass || work->position >= nr_pages || work->nr_used_pages > nr_free_pages)
+	if (!is_sound(work))
 		return -EBADMSG;
 	choose_order(work);
 	return 0;

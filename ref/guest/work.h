@@ -8,8 +8,8 @@
 #ifndef REF_GUEST_WORK_H
 #define REF_GUEST_WORK_H
 
+#include "ref/base/blob.h"
 #include "ref/guest/integrity.h"
-#include "ref/vm/blob.h"
 #include "ref/vm/ref_vm.h"
 
 #include <stdatomic.h>
@@ -59,6 +59,15 @@ uint64_t work_step(struct work *work);
 
 /* Every page of the slice, free ones too. */
 void work_check(struct work *work);
+
+/*
+ * A copy of a work that is done elsewhere, from memory that anybody may have written to: from then on its own in this
+ * RAM of nr_pages. -EBADMSG: could not be a work in it.
+ */
+int work_adopt(struct work *work, uint8_t *ram, uint64_t nr_pages, struct integrity *integrity);
+
+/* As work_check, of a work that may have been stopped in the middle of its next step, anywhere in it. */
+void work_check_in_step(struct work *work);
 
 void work_save(const struct work *work, struct blob_out *out);
 /* -EBADMSG: could not be the state of a work of this size. */

@@ -8,7 +8,7 @@
 #ifndef REF_VM_EXECUTOR_H
 #define REF_VM_EXECUTOR_H
 
-#include "ref/vm/guest_memory.h"
+#include "ref/base/guest_memory.h"
 #include "ref/vm/ref_vm.h"
 
 #include <godwit/godwit.h>

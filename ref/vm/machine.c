@@ -2,6 +2,8 @@
 /* The VM as godwit sees it. */
 #include "ref/vm/machine.h"
 
+#include "ref/guest/bare_guest.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +36,7 @@ static int start_log(void *ctx, struct gw_error *e)
 	return machine->executor->dirty_start(machine->guest, e);
 }
 
-/* It is asked often while a migration is on, so here is where a guest that has died ends it. */
+/* Once a round at least, so here is where a guest that has died ends a migration at the latest. */
 static int sync_log(void *ctx, uint32_t block, uint64_t *bitmap, struct gw_error *e)
 {
 	struct machine *machine = ctx;
@@ -113,24 +115,35 @@ static int open_device(struct machine *machine, const struct ref_vm_options *opt
 	return ret ? ret : guest_memory_map(&machine->memory, *dev, e);
 }
 
-/* Devices that write to each other's memory are what the threads' guest knows how to drive. */
+/* What was asked for that only one of them can do; NULL: nothing. */
+static const char *only_kvm(const struct ref_vm_options *options)
+{
+	return options->kernel_path ? "a kernel" : options->log >= REF_VM_LOG_BITMAP ? "a dirty log of KVM's" : NULL;
+}
+
+static const char *only_threads(const struct ref_vm_options *options)
+{
+	if (options->nr_vcpus > BARE_MAX_VCPUS)
+		return "this number of vCPUs";
+	return options->p2p ? "--p2p" : options->log > REF_VM_LOG_AUTO ? "a dirty log of userfaultfd's" : NULL;
+}
+
 static int choose_executor(struct machine *machine, const struct ref_vm_options *options, struct gw_error *e)
 {
+	const char *kvm = only_kvm(options), *threads = kvm ? NULL : only_threads(options);
 	struct gw_error why = GW_ERROR_NONE;
 
 	machine->executor = options->cpu == REF_VM_CPU_THREAD ? &executor_threads : &executor_kvm;
-	if (options->cpu == REF_VM_CPU_KVM && options->p2p)
+	if (options->cpu == REF_VM_CPU_THREAD && kvm)
+		return gw_error_set(e, -EINVAL, "vCPUs", "%s needs --cpu kvm", kvm);
+	if (options->p2p && (kvm || options->cpu == REF_VM_CPU_KVM))
 		return gw_error_set(e, -EINVAL, "vCPUs", "--p2p needs --cpu thread: KVM's guest has no driver for it");
-	if (options->cpu != REF_VM_CPU_THREAD && options->kernel_path)
+	if (options->cpu != REF_VM_CPU_AUTO || kvm)
 		return 0;
-	if (options->kernel_path)
-		return gw_error_set(e, -EINVAL, "vCPUs", "a kernel needs --cpu kvm: threads do not execute one");
-	if (options->cpu != REF_VM_CPU_AUTO)
-		return 0;
-	if (options->p2p || executor_kvm_usable(&why)) {
+	if (threads || executor_kvm_usable(&why)) {
 		machine->executor = &executor_threads;
-		snprintf(machine->why, sizeof(machine->why), "%s",
-			 options->p2p ? "--p2p is what threads can do" : why.what);
+		snprintf(machine->why, sizeof(machine->why), "%.128s%s", threads ? threads : why.what,
+			 threads ? " needs threads" : "");
 	}
 	return 0;
 }

@@ -16,7 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STARVED_MS 50 /* how long to leave alone what failed for want of fds or memory */
+#define STARVED_MS 50  /* how long to leave alone what failed for want of fds or memory */
+#define FAILURE_MS 200 /* for so long a guest that has failed may go unnoticed where nobody asks */
 
 enum { POLL_STOP, POLL_MIGRATION, POLL_LISTEN, POLL_CLIENTS, POLL_NR = POLL_CLIENTS + CONTROL_MAX_CLIENTS };
 
@@ -205,6 +206,16 @@ static int end_without_socket(struct control *control, struct gw_error *e)
 	return gw_error_set(e, cause->code, cause->where, "%s", cause->what);
 }
 
+/* As above: with a socket a VM stays, to be asked what became of its guest. */
+static int end_with_guest(struct control *control, struct gw_error *e)
+{
+	const struct machine *machine = control->vm.machine;
+
+	if (control->path[0] || control->vm.migration->state != VM_RUNNING)
+		return 0;
+	return machine->executor->failure(machine->guest, e);
+}
+
 static int take_news(struct control *control, struct gw_error *e)
 {
 	enum vm_migration_news news = vm_migration_poll(control->vm.migration);
@@ -262,6 +273,14 @@ static int poll_used(struct pollfd pollfds[POLL_NR], int timeout_ms)
 	return ret;
 }
 
+/* Clients that cannot be let in for now are tried again, and a guest that nobody asks for is looked at. */
+static int poll_timeout(const struct control *control, const struct pollfd pollfds[POLL_NR])
+{
+	if (control->listen_fd < 0)
+		return FAILURE_MS;
+	return pollfds[POLL_LISTEN].fd < 0 ? STARVED_MS : -1;
+}
+
 static int serve_once(struct control *control, struct gw_error *e)
 {
 	struct pollfd pollfds[POLL_NR];
@@ -269,7 +288,7 @@ static int serve_once(struct control *control, struct gw_error *e)
 
 	fill_pollfds(control, pollfds);
 	control->out_of_fds = 0;
-	if (poll_used(pollfds, pollfds[POLL_LISTEN].fd < 0 && control->listen_fd >= 0 ? STARVED_MS : -1) < 0) {
+	if (poll_used(pollfds, poll_timeout(control, pollfds)) < 0) {
 		wait_starved();
 		return 0;
 	}
@@ -282,7 +301,7 @@ static int serve_once(struct control *control, struct gw_error *e)
 			serve_client(control, &control->clients[i], pollfds[POLL_CLIENTS + i].revents);
 	if (pollfds[POLL_LISTEN].revents)
 		accept_client(control);
-	return ret;
+	return ret ? ret : end_with_guest(control, e);
 }
 
 int control_serve(struct control *control, struct gw_error *e)

@@ -28,7 +28,7 @@ int control_listen(struct control *control, const char *path, const struct vm_co
 
 /*
  * Until "quit" or stop_fd: 0. Without a socket the end of a migration that leaves no guest here ends it too, with
- * the migration's error.
+ * the migration's error, and so does a guest that has failed, with the reason.
  */
 int control_serve(struct control *control, struct gw_error *e);
 

@@ -2,8 +2,8 @@
 /* The limits of the command "migrate": a table of keys. */
 #include "ref/vm_control/limits_json.h"
 
+#include "ref/base/vm_thread.h"
 #include "ref/vm/ref_vm.h"
-#include "ref/vm/vm_thread.h"
 
 #include <errno.h>
 #include <string.h>

@@ -65,10 +65,17 @@ void status_json_state(json_t *answer, const struct vm_migration *migration)
 	json_object_set_new(answer, "last_migration", last);
 }
 
+void status_json_failure(json_t *answer, struct machine *machine)
+{
+	struct gw_error failure = GW_ERROR_NONE;
+
+	if (machine->executor->failure(machine->guest, &failure))
+		json_object_set_new(answer, "failure", json_value_error(&failure));
+}
+
 void status_json(json_t *answer, struct machine *machine, const struct vm_migration *migration)
 {
 	const char *uri = vm_migration_uri(migration);
-	struct gw_error failure = GW_ERROR_NONE;
 	json_t *devices = json_array();
 
 	status_json_state(answer, migration);
@@ -78,8 +85,9 @@ void status_json(json_t *answer, struct machine *machine, const struct vm_migrat
 	json_object_set_new(answer, "devices", devices);
 	json_object_set_new(answer, "dirty_log", json_string(machine->executor->log_name(machine->guest)));
 	json_object_set_new(answer, "cpu", json_string(machine->executor->name));
-	if (machine->executor->failure(machine->guest, &failure))
-		json_object_set_new(answer, "failure", json_value_error(&failure));
+	if (machine->why[0])
+		json_object_set_new(answer, "cpu_why", json_string(machine->why));
+	status_json_failure(answer, machine);
 	if (uri)
 		json_object_set_new(answer, "incoming", json_string(uri));
 	json_object_set_new(answer, "pid", json_integer(getpid()));

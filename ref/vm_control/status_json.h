@@ -11,6 +11,9 @@
 /* "guest" alone. */
 json_t *status_json_guest(struct machine *machine);
 
+/* Adds "failure", why the guest cannot run any more, if that is so. */
+void status_json_failure(json_t *answer, struct machine *machine);
+
 /* Adds all keys of "status" to answer. */
 void status_json(json_t *answer, struct machine *machine, const struct vm_migration *migration);
 

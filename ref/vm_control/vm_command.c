@@ -55,6 +55,7 @@ static int run_check(const struct vm_context *vm, const json_t *request, json_t 
 		return gw_error_set(e, -EBUSY, "check", "%s", refusals[state]);
 	vm->machine->executor->check(vm->machine->guest);
 	json_object_set_new(answer, "guest", status_json_guest(vm->machine));
+	status_json_failure(answer, vm->machine);
 	return 0;
 }
 
@@ -101,6 +102,23 @@ static int run_discard(const struct vm_context *vm, const json_t *request, json_
 	return ret ? ret : decided(vm, answer, vm_migration_give_up(vm->migration, e));
 }
 
+/* For tests of what comes of it. */
+static int run_guest_fault(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
+{
+	const struct machine *machine = vm->machine;
+	const char *kind = json_string_value(json_object_get(request, "kind"));
+	enum vm_state state = vm_migration_state(vm->migration);
+
+	if (!kind)
+		return gw_error_set(e, -EINVAL, "guest_fault", "needs a \"kind\"");
+	if (state != VM_RUNNING && state != VM_MIGRATING)
+		return gw_error_set(e, -ENOENT, "guest_fault", "no guest runs here: this VM is \"%s\"",
+				    vm_state_name(state));
+	if (!machine->executor->fault)
+		return gw_error_set(e, -EOPNOTSUPP, "guest_fault", "threads do not fail on demand: that is KVM's");
+	return machine->executor->fault(machine->guest, kind, e);
+}
+
 static int run_quit(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
 {
 	enum vm_state state = vm_migration_state(vm->migration);
@@ -118,7 +136,8 @@ static const struct command {
 	{ "status", run_status, VM_EFFECT_NONE },   { "migrate", run_migrate, VM_EFFECT_WATCH },
 	{ "watch", run_watch, VM_EFFECT_WATCH },    { "cancel", run_cancel, VM_EFFECT_NONE },
 	{ "check", run_check, VM_EFFECT_NONE },     { "resume", run_resume, VM_EFFECT_NONE },
-	{ "discard", run_discard, VM_EFFECT_NONE }, { "quit", run_quit, VM_EFFECT_QUIT },
+	{ "discard", run_discard, VM_EFFECT_NONE }, { "guest_fault", run_guest_fault, VM_EFFECT_NONE },
+	{ "quit", run_quit, VM_EFFECT_QUIT },
 };
 
 static const struct command *find_command(const char *name)

@@ -52,7 +52,7 @@ static const struct made_up {
 	{ "tool/a.c", "#include \"tool/own.h\"\n", NULL },
 	{ "tool/a.c", "#include \"ref/vm/ref_vm.h\"\n", NULL },
 	{ "ref/guest/a.c", "#include \"ref/device_registers.h\"\n", NULL },
-	{ "ref/vm/a.c", "#include \"ref/board/bus.h\"\n", NULL },
+	{ "ref/vm/a.c", "#include \"ref/base/bus.h\"\n", NULL },
 	{ "ref/vm/a.c", "#include \"ref/vm/b.h\"\n", NULL },
 
 	{ "src/base/a.c", "#include \"top/t.h\"\n", "src/base/a.c: include of top/t.h: points up" },

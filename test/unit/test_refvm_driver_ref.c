@@ -219,7 +219,7 @@ static const struct gw_device_ops model_ops = {
 	.irq_set = model_irq_set,
 };
 
-static struct bench *bench_open(void)
+static struct bench *bench_open_with(uint32_t records_per_s, uint32_t operation_bytes)
 {
 	struct bench *bench = aligned_alloc(64, sizeof(*bench));
 	struct gw_error e = GW_ERROR_NONE;
@@ -234,16 +234,29 @@ static struct bench *bench_open(void)
 	assert_int_equal(gw_device_from_ops(&bench->dev, "dev0", &model_ops, &bench->model, &e), 0);
 	memset(bench->model.window, 0xa5, sizeof(bench->model.window));
 	bench->peer = (struct peer_window){ "dev1", PEER_IOVA, PEER_BYTES, bench->model.window };
-	env = (struct driver_env){ bench->dev, AREA_GPA, bench->model.area, 3, &bench->integrity, &bench->peer };
+	env = (struct driver_env){
+		.dev = bench->dev,
+		.area_gpa = AREA_GPA,
+		.area = bench->model.area,
+		.seed = 3,
+		.integrity = &bench->integrity,
+		.peer = &bench->peer,
+		.records_per_s = records_per_s,
+		.operation_bytes = operation_bytes,
+	};
 	assert_int_equal(driver_ref_ops.open(&bench->driver, &env, &e), 0);
 	return bench;
+}
+
+static struct bench *bench_open(void)
+{
+	return bench_open_with(0, 0);
 }
 
 static void bench_close(struct bench *bench)
 {
 	driver_ref_ops.close(bench->driver);
 	gw_device_close(bench->dev);
-	integrity_fini(&bench->integrity);
 	free(bench);
 }
 
@@ -287,6 +300,58 @@ static void test_a_device_that_works(void **state)
 	assert_in_range(counters.peer_writes, 400000, 523000); /* looked at now and then */
 	assert_int_equal(REG(&bench->model, REFDEV_REG_PEER_RING), PEER_IOVA);
 	bench_close(bench);
+}
+
+static uint64_t longest_operation(struct bench *bench)
+{
+	uint64_t longest = 0;
+
+	for (int i = 0; i < 100; i++) {
+		run(bench, 1);
+		if (REG(&bench->model, REFDEV_REG_OP_LENGTH) > longest)
+			longest = REG(&bench->model, REFDEV_REG_OP_LENGTH);
+	}
+	return longest;
+}
+
+static void test_gentle_with_a_slow_guest(void **state)
+{
+	struct bench *fast = bench_open(), *slow = bench_open_with(500, 4096);
+
+	assert_int_equal(driver_ref_ops.start(fast->driver, NULL), 0);
+	assert_int_equal(driver_ref_ops.start(slow->driver, NULL), 0);
+	assert_int_equal(REG(&fast->model, REFDEV_REG_STREAM_RATE), 20000);
+	assert_int_equal(REG(&slow->model, REFDEV_REG_STREAM_RATE), 500);
+	assert_true(longest_operation(fast) > 8192);
+	assert_in_range(longest_operation(slow), 2048, 4096);
+	assert_int_equal(errors_of(slow), 0);
+	bench_close(fast);
+	bench_close(slow);
+}
+
+/* The clock here says nothing of when the operation was begun elsewhere: its time is counted from the first look on. */
+static void test_what_came_in_flight_gets_its_time(void **state)
+{
+	struct bench *here = started(), *there = bench_open();
+	uint8_t blob[512];
+	struct blob_out out = { .buf = blob, .size_bytes = sizeof(blob) };
+	struct blob_in in = { .at = blob };
+
+	driver_ref_ops.save(here->driver, &out);
+	in.left_bytes = out.used_bytes;
+	memcpy(there->model.registers, here->model.registers, sizeof(there->model.registers));
+	memcpy(there->model.area, here->model.area, sizeof(there->model.area));
+	memcpy(there->model.window, here->model.window, sizeof(there->model.window));
+	assert_int_equal(driver_ref_ops.load(there->driver, &in), 0);
+	*(uint32_t *)(void *)(there->model.registers + REFDEV_REG_OP_STATUS) = REFDEV_STATUS_DONE;
+	there->now_ns = 100000000000ull;
+	driver_ref_ops.tick(there->driver, there->now_ns);
+	driver_ref_ops.tick(there->driver, there->now_ns + 19000000000ull);
+	assert_int_equal(errors_of(there), 0);
+	driver_ref_ops.tick(there->driver, there->now_ns + 21000000000ull);
+	assert_true(errors_of(there) > 0);
+	bench_close(here);
+	bench_close(there);
 }
 
 /* The device's eventfd was signalled and not read, or the operation was still in flight: both go on elsewhere. */
@@ -365,8 +430,12 @@ static void test_another_device_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_device_that_works),       cmocka_unit_test(test_moves_at_any_point),
-		cmocka_unit_test(test_every_fault_is_found),      cmocka_unit_test(test_a_device_left_behind_is_found),
+		cmocka_unit_test(test_a_device_that_works),
+		cmocka_unit_test(test_gentle_with_a_slow_guest),
+		cmocka_unit_test(test_what_came_in_flight_gets_its_time),
+		cmocka_unit_test(test_moves_at_any_point),
+		cmocka_unit_test(test_every_fault_is_found),
+		cmocka_unit_test(test_a_device_left_behind_is_found),
 		cmocka_unit_test(test_another_device_is_refused),
 	};
 

@@ -3,8 +3,8 @@
  * The reference VM's pace: the rate asked for, in the time the guest runs, and no burst after it stood still;
  * throttled, a share of that time.
  */
+#include "ref/base/vm_thread.h"
 #include "ref/guest/pace.h"
-#include "ref/vm/vm_thread.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -41,7 +41,6 @@ static void bench_init(struct bench *bench)
 
 static void bench_fini(struct bench *bench)
 {
-	integrity_fini(&bench->integrity);
 	free(bench->ram);
 }
 

@@ -24,7 +24,7 @@ vm_steps_beyond() {
 }
 
 vm_start() {
-	godwit vm --memory 32M --vcpus 1 "$@" &
+	godwit vm --cpu thread --memory 32M --vcpus 1 "$@" &
 }
 
 # vm_end NAME PID: it ends when asked to.

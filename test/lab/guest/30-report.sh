@@ -65,7 +65,7 @@ check report.trace godwit report --trace /tmp/trace "vfio:$(uuid 1)"
 check report.trace-names-ioctls grep -q VFIO_DEVICE_FEATURE /tmp/trace
 
 # Somebody has it open.
-godwit vm --memory 16M --vcpus 1 --device "vfio:$(uuid 1)" --control /tmp/user.sock &
+godwit vm --cpu thread --memory 16M --vcpus 1 --device "vfio:$(uuid 1)" --control /tmp/user.sock &
 user=$!
 wait_for 20 test -S /tmp/user.sock
 if godwit report "vfio:$(uuid 1)" >/tmp/busy.json 2>/tmp/busy.err; then
