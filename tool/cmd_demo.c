@@ -41,6 +41,13 @@ static const struct option options[] = {
 	  .min = 1,
 	  .max = 64,
 	  .help = "vCPUs" },
+	{ .name = "cpu",
+	  .kind = OPTION_CHOICE,
+	  FIELD(cpu),
+	  .value = "KIND",
+	  .standard = "auto",
+	  .choices = ref_vm_cpu_names,
+	  .help = "what executes the guest; auto: kvm where it works for it" },
 	{ .name = "devices",
 	  .kind = OPTION_COUNT,
 	  FIELD(devices),
@@ -145,6 +152,16 @@ static void tell_options(struct demo *demo)
 	fprintf(demo->out, "moves over %s.\n\n", transports[args->transport]);
 }
 
+/* Both sides chose alike: they stand on one host. */
+static void tell_cpu(struct demo *demo)
+{
+	const char *why = json_text(demo->status, "cpu_why");
+
+	if (demo->out)
+		fprintf(demo->out, "  the guest runs on %s%s%s\n", json_text(demo->status, "cpu"), why[0] ? ": " : "",
+			why);
+}
+
 static void tell_guest(struct demo *demo, const char *where, const json_t *guest)
 {
 	if (!demo->out)
@@ -154,6 +171,17 @@ static void tell_guest(struct demo *demo, const char *where, const json_t *guest
 	fprintf(demo->out, "ended %s operations ", units_count(json_u64(guest, "operations")).s);
 	fprintf(demo->out, "and taken %s stamps\n", units_count(json_u64(guest, "stamps")).s);
 	fflush(demo->out);
+}
+
+/* By its own clock, while nothing but the move has paused it here. Threads have none that stands still. */
+static void tell_pause(const struct demo *demo, const json_t *report)
+{
+	const json_t *guest = json_object_get(report, "guest");
+
+	if (demo->out && json_has(guest, "largest_pause_ns"))
+		fprintf(demo->out, "\nthe guest's own clock saw a pause of %s; the report's downtime is %s\n",
+			units_ms((double)json_u64(guest, "largest_pause_ns") / 1e6).s,
+			units_ms(json_ms(report, "downtime_ms")).s);
 }
 
 static int migrate(struct demo *demo, json_t **report, struct gw_error *e)
@@ -175,9 +203,11 @@ static int migrate(struct demo *demo, json_t **report, struct gw_error *e)
 static int add_findings(struct demo *demo, json_t *report, struct gw_error *e)
 {
 	const json_t *after;
-	json_t *answer = NULL, *guest;
+	json_t *answer = NULL, *guest, *arrived = NULL;
 	int ret = demo_stage_arrived(demo, e);
 
+	if (!ret)
+		arrived = json_object_get(demo->status, "guest"); /* before the check, which is a pause too */
 	if (!ret)
 		ret = control_client_ask_once(demo->control[DEMO_DESTINATION], json_pack("{s:s}", "command", "check"),
 					      &answer, e);
@@ -192,6 +222,9 @@ static int add_findings(struct demo *demo, json_t *report, struct gw_error *e)
 	if (json_u64(after, "errors"))
 		ret = gw_error_set(e, -EIO, "guest", "found an integrity error after the move: %s",
 				   json_text(after, "first_error"));
+	json_object_set(guest, "cpu", json_object_get(demo->status, "cpu"));
+	if (json_has(arrived, "largest_pause_ns"))
+		json_object_set(guest, "largest_pause_ns", json_object_get(arrived, "largest_pause_ns"));
 	if (json_has(after, "peer_writes"))
 		json_object_set(guest, "peer_writes", json_object_get(after, "peer_writes"));
 	if (json_has(after, "first_error"))
@@ -212,6 +245,7 @@ static void add_options(const struct demo_args *args, json_t *report)
 			  transports[args->transport], "seed", (json_int_t)args->seed);
 
 	json_object_set_new(given, "fill", json_string(ref_vm_fill_names[args->fill]));
+	json_object_set_new(given, "cpu", json_string(ref_vm_cpu_names[args->cpu]));
 	json_object_set_new(given, "p2p", json_boolean(args->p2p));
 	json_object_set_new(given, "verify", json_boolean(!args->unverified));
 	json_object_set_new(given, "downtime_limit_ms", json_real((double)limits->downtime_ns / 1e6));
@@ -236,6 +270,8 @@ static int play(struct demo *demo, json_t **report, struct gw_error *e)
 	if (!ret)
 		ret = demo_stage_set(demo, e);
 	if (!ret)
+		tell_cpu(demo);
+	if (!ret)
 		ret = demo_stage_warm_up(demo, e);
 	if (!ret)
 		tell_guest(demo, "source", demo->before);
@@ -257,6 +293,7 @@ static void show(const struct demo *demo, json_t *report, const struct gw_error 
 		style = style_of(demo->out);
 		fputc('\n', demo->out);
 		report_view_show(demo->out, &style, report, NULL);
+		tell_pause(demo, report);
 	}
 	if (demo->out)
 		return;
@@ -305,6 +342,10 @@ static int run(const void *data, const struct words *words)
 	}
 	if (is_stderr(args.access.trace_path) || is_stderr(args.access.trace_json_path)) {
 		say("demo: a trace is of the source's devices alone, by its process: give it a file");
+		return EXIT_WRONG_USAGE;
+	}
+	if (args.p2p && args.cpu == REF_VM_CPU_KVM) {
+		say("demo: --p2p needs --cpu thread: KVM's guest has no driver for it");
 		return EXIT_WRONG_USAGE;
 	}
 	args.limits.verify = !args.unverified;

@@ -10,8 +10,13 @@
 #include "stop_signals.h"
 #include "vm_client.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
 struct vm_args {
-	const char *name, *incoming, *arbiter, *control;
+	const char *name, *incoming, *arbiter, *control, *kernel, *initrd, *append, *console, *lack;
 	uint64_t memory_bytes, vcpus, dirty_rate, seed, device_window_bytes;
 	struct text_list devices;
 	struct device_access access;
@@ -50,7 +55,19 @@ static const struct option options[] = {
 	  .value = "KIND",
 	  .standard = "auto",
 	  .choices = ref_vm_cpu_names,
-	  .help = "what executes the guest; auto: kvm where it works" },
+	  .help = "what executes the guest; auto: kvm where it works for it" },
+	{ .name = "kernel",
+	  .kind = OPTION_TEXT,
+	  FIELD(kernel),
+	  .value = "FILE",
+	  .help = "kvm: the guest is Linux, this bzImage; at the destination too" },
+	{ .name = "initrd", .kind = OPTION_TEXT, FIELD(initrd), .value = "FILE", .help = "of the kernel" },
+	{ .name = "append", .kind = OPTION_TEXT, FIELD(append), .value = "TEXT", .help = "the kernel's command line" },
+	{ .name = "console",
+	  .kind = OPTION_TEXT,
+	  FIELD(console),
+	  .value = "FILE",
+	  .help = "kvm: what the guest says is added to it; -: standard output, as with --kernel" },
 	{ .name = "device",
 	  .kind = OPTION_LIST,
 	  FIELD(devices),
@@ -99,6 +116,11 @@ static const struct option options[] = {
 	  .value = "SIZE",
 	  .max = 48ull << 20,
 	  .help = "incoming: bytes on the way for each device; 0: the default" },
+	{ .name = "lack",
+	  .kind = OPTION_TEXT,
+	  FIELD(lack),
+	  .value = "WHAT",
+	  .help = "kvm, for tests of refusals: this host lacks msr:0xN, cpuid:LEAF or slot" },
 	DEVICE_ACCESS_OPTIONS(struct vm_args, access),
 	{ .name = "json", .kind = OPTION_FLAG, FIELD(json), .help = "as a client: print the answer as JSON" },
 	{ .name = "other-side-stopped",
@@ -109,14 +131,57 @@ static const struct option options[] = {
 	{ .name = NULL },
 };
 
-/* Tells whoever started it, person or program, that it is there. */
+/*
+ * Tells whoever started it, person or program, that it is there: the URI is the last word of its line. Why it is not
+ * KVM is told to who left it open.
+ */
 static void tell_ready(void *ctx, const struct ref_vm_news *news)
 {
-	if (news->incoming_uri)
+	const char *guest = "the guest runs";
+
+	if (news->incoming_uri) {
 		printf("waiting for a guest at %s\n", news->incoming_uri);
-	else
-		printf("the guest runs\n");
+		guest = "it will run";
+	}
+	printf("%s on %s%s%s\n", guest, news->executor, news->why ? ": " : "", news->why ? news->why : "");
 	fflush(stdout);
+}
+
+/* What options say of each other. NULL: they go together. */
+static const char *misfit(const struct vm_args *args)
+{
+	if (args->arbiter && !args->incoming)
+		return "--arbiter goes with --incoming; the source gets its own by \"godwit migrate --arbiter\"";
+	if (args->initrd && !args->kernel)
+		return "--initrd goes with --kernel";
+	if (args->append && !args->kernel)
+		return "--append goes with --kernel";
+	if (args->kernel && args->cpu == REF_VM_CPU_THREAD)
+		return "--kernel needs --cpu kvm: threads do not execute one";
+	if (args->kernel && args->p2p)
+		return "--p2p goes without --kernel: Linux has no driver for it";
+	if (args->console && args->cpu == REF_VM_CPU_THREAD)
+		return "--console needs --cpu kvm: the guest of threads says nothing";
+	if (args->lack && args->cpu != REF_VM_CPU_KVM)
+		return "--lack goes with --cpu kvm: it is of what KVM has here";
+	if (args->devices.nr > GW_MAX_DEVICES)
+		return "more devices than a VM can have";
+	return NULL;
+}
+
+/* The fd, or -1 if what the guest says goes nowhere; of a kernel a person wants to see it. -errno with *e set. */
+static int open_console(const struct vm_args *args, int *fd, struct gw_error *e)
+{
+	const char *path = args->console ? args->console : args->kernel ? "-" : NULL;
+
+	*fd = -1;
+	if (!path)
+		return 0;
+	if (!strcmp(path, "-"))
+		*fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	else
+		*fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+	return *fd < 0 ? gw_error_set(e, -errno, path, "cannot be opened for the console: %s", strerror(errno)) : 0;
 }
 
 static int run_traced(struct ref_vm_options *vm, const struct vm_args *args, struct gw_error *e)
@@ -133,40 +198,49 @@ static int run_traced(struct ref_vm_options *vm, const struct vm_args *args, str
 	return ret < 0 ? ret : ended;
 }
 
+static void fill_options(struct ref_vm_options *vm, const struct vm_args *args)
+{
+	ref_vm_options_init(vm);
+	vm->name = args->name;
+	vm->memory_bytes = args->memory_bytes;
+	vm->nr_vcpus = (uint32_t)args->vcpus;
+	vm->nr_devices = args->devices.nr;
+	for (unsigned int i = 0; i < args->devices.nr; i++)
+		vm->device_uris[i] = args->devices.items[i];
+	vm->dirty_bytes_per_s = args->dirty_rate;
+	vm->seed = args->seed;
+	vm->fill = (enum ref_vm_fill)args->fill;
+	vm->device_window_bytes = args->device_window_bytes;
+	vm->incoming_uri = args->incoming;
+	vm->arbiter_uri = args->arbiter;
+	vm->control_path = args->control;
+	vm->log = (enum ref_vm_log)args->log;
+	vm->cpu = (enum ref_vm_cpu)args->cpu;
+	vm->p2p = args->p2p != 0;
+	vm->kernel_path = args->kernel;
+	vm->initrd_path = args->initrd;
+	vm->append = args->append;
+	vm->lack = args->lack;
+	vm->ready = tell_ready;
+}
+
 static int serve(const struct vm_args *args)
 {
+	const char *wrong = misfit(args);
 	struct gw_error e = GW_ERROR_NONE;
 	struct ref_vm_options vm;
 	int ret;
 
-	if (args->arbiter && !args->incoming) {
-		say("vm: --arbiter goes with --incoming; the source gets its own by \"godwit migrate --arbiter\"");
+	if (wrong) {
+		say("vm: %s", wrong);
 		return EXIT_WRONG_USAGE;
 	}
-	if (args->devices.nr > GW_MAX_DEVICES) {
-		say("vm: at most %d devices", GW_MAX_DEVICES);
-		return EXIT_WRONG_USAGE;
-	}
-	ref_vm_options_init(&vm);
-	vm.name = args->name;
-	vm.memory_bytes = args->memory_bytes;
-	vm.nr_vcpus = (uint32_t)args->vcpus;
-	vm.nr_devices = args->devices.nr;
-	for (unsigned int i = 0; i < args->devices.nr; i++)
-		vm.device_uris[i] = args->devices.items[i];
-	vm.dirty_bytes_per_s = args->dirty_rate;
-	vm.seed = args->seed;
-	vm.fill = (enum ref_vm_fill)args->fill;
-	vm.device_window_bytes = args->device_window_bytes;
-	vm.incoming_uri = args->incoming;
-	vm.arbiter_uri = args->arbiter;
-	vm.control_path = args->control;
-	vm.log = (enum ref_vm_log)args->log;
-	vm.cpu = (enum ref_vm_cpu)args->cpu;
-	vm.p2p = args->p2p != 0;
-	vm.ready = tell_ready;
-
-	ret = run_traced(&vm, args, &e);
+	fill_options(&vm, args);
+	ret = open_console(args, &vm.console_fd, &e);
+	if (!ret)
+		ret = run_traced(&vm, args, &e);
+	if (vm.console_fd >= 0)
+		close(vm.console_fd);
 	if (ret < 0)
 		say_error(&e);
 	return ret < 0 ? EXIT_FAILED : EXIT_DONE;
@@ -185,6 +259,7 @@ static int run(const void *data, const struct words *words)
 	if (!words->nr)
 		return serve(args);
 	request.command = words->items[0];
+	request.word = words->nr > 1 ? words->items[1] : NULL;
 	return vm_client_run(&request);
 }
 
@@ -192,7 +267,8 @@ const struct command cmd_vm = {
 	.name = "vm",
 	.summary = "run the reference VM, or tell a running one something",
 	.synopsis = "[OPTION...]\n--control SOCKET status|check|cancel|quit [--json] [--force]\n"
-		    "--control SOCKET resume|discard [--other-side-stopped]",
+		    "--control SOCKET resume|discard [--other-side-stopped]\n"
+		    "--control SOCKET fault KIND",
 	.description =
 		"Runs a VM whose guest works on its memory, drives its devices and checks itself, until \"quit\" or a\n"
 		"signal. With --incoming it waits for a guest that comes by \"godwit migrate\".\n"
@@ -203,11 +279,13 @@ const struct command cmd_vm = {
 		"  cancel   stop the migration that is on; the guest goes on\n"
 		"  resume   after owner-unknown: run the guest here\n"
 		"  discard  after owner-unknown: give the guest up here\n"
+		"  fault    triple-fault, internal-error, vcpu: make KVM's guest, or what executes it, fail (for "
+		"tests)\n"
 		"  quit     end the VM\n",
 	.example = "  godwit vm --memory 1G --device vfio-user:/run/dev0.sock --control /run/source.sock\n"
 		   "  godwit vm --control /run/source.sock status\n",
 	.options = options,
-	.max_words = 1,
+	.max_words = 2,
 	.args_bytes = sizeof(struct vm_args),
 	.run = run,
 };

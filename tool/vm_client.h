@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct vm_request {
-	const char *control, *command;
+	const char *control, *command, *word; /* word: after the command; NULL: none */
 	uint32_t json, other_side_stopped, force;
 };
 

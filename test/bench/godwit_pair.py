@@ -48,7 +48,7 @@ class Godwit:
         return [f"vfio-user:{path}" for path in paths]
 
     def _vm(self, processes, side, memory, fill, devices, device_options, incoming=False):
-        words = [self.tool, "vm", "--memory", memory, "--fill", fill, "--vcpus", 1, "--dirty-rate", IDLE_RATE,
+        words = [self.tool, "vm", "--cpu", "thread", "--memory", memory, "--fill", fill, "--vcpus", 1, "--dirty-rate", IDLE_RATE,
                  "--control", processes.dir / f"{side}.sock"]
         for uri in self._devices(processes, side, devices, device_options):
             words += ["--device", uri]

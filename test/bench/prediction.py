@@ -47,7 +47,7 @@ def cases(number):
 
 def migrate(tool, options):
     """The report. A migration that is not completed is a figure as well: it did not stay within its limit."""
-    words = [str(tool), "demo", "--json", "--no-verify", "--max-rounds", "50"]
+    words = [str(tool), "demo", "--cpu", "thread", "--json", "--no-verify", "--max-rounds", "50"]
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", str(value)]

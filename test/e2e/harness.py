@@ -153,6 +153,10 @@ class Vm:
                 if event.get("event") == "report":
                     return
 
+    def wait_precopy(self):
+        """Of a source: until data is on its way. That the other side is "receiving" says no more than that they talk."""
+        expect(any(event.get("phase") == "pre-copy" for event in self.watch()), f"{self.name}: no pre-copy")
+
     def expect_guest(self):
         """Its guest runs, gets on with its work on RAM and devices, and finds every page and stamp right."""
         before = self.status()
@@ -238,10 +242,11 @@ class Stage:
         wait_for(f"{name} to listen", listens)
         return f"vfio-user:{path}", process
 
-    def vm(self, name, *words, devices=(), memory="64M", dirty_rate="50M"):
+    def vm(self, name, *words, devices=(), memory="64M", dirty_rate="50M", cpu="thread"):
+        """Threads unless the case says otherwise: a case must not depend on what this machine's KVM can do."""
         control = self.path(f"{name}.control")
         process = self.start(name, "vm", "--control", control, "--memory", memory, "--dirty-rate", dirty_rate,
-                             *(f"--device={uri}" for uri in devices), *words)
+                             *(f"--device={uri}" for uri in devices), *(("--cpu", cpu) if cpu else ()), *words)
         vm = Vm(name, process, control)
         wait_for(f"{name} to answer", vm.is_up)
         return vm

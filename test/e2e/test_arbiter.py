@@ -260,7 +260,7 @@ def case_advice_without_an_arbiter(stage):
 
 def case_of_the_demo(stage):
     place = Place(stage)
-    done = stage.run("demo", "--memory", "64M", "--state-size", "1M", "--json", *place.words)
+    done = stage.run("demo", "--cpu", "thread", "--memory", "64M", "--state-size", "1M", "--json", *place.words)
     expect(done.code == 0, f"exit code {done.code}: {done.err}")
     expect(done.report["handover"]["claimed_by"] == "destination", f"{done.report['handover']}")
     wait_for("its claim", place.owners, 1)

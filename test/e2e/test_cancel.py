@@ -3,15 +3,15 @@
 
 import signal
 
-from harness import ROLLED_BACK, expect, expect_sentence, wait_for
+from harness import ROLLED_BACK, expect, expect_sentence
 
 
 def in_the_middle(stage, **more):
     """A migration that is slow enough to be caught: its source, destination, and the command that waits for it."""
     source, destination = stage.source(**more), stage.destination(**more)
     migrate = stage.migrate_start(source, destination.incoming, "--bandwidth", "8M")
-    source.wait_state("migrating")
-    wait_for("data to arrive", lambda: destination.state == "receiving")
+    source.wait_precopy()
+    destination.wait_state("receiving")
     return source, destination, migrate
 
 

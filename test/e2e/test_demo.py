@@ -7,7 +7,7 @@ import signal
 
 from harness import Failed, expect, expect_sentence, wait_for
 
-SMALL = ("demo", "--memory", "128M", "--state-size", "8M")
+SMALL = ("demo", "--cpu", "thread", "--memory", "128M", "--state-size", "8M")
 
 
 def demo(stage, *words):

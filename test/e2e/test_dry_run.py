@@ -127,6 +127,6 @@ def case_every_code_is_documented(stage):
 
 
 def case_of_the_demo(stage):
-    done = stage.run("demo", "--memory", "64M", "--state-size", "1M", "--dry-run", "--precopy", "--json")
+    done = stage.run("demo", "--cpu", "thread", "--memory", "64M", "--state-size", "1M", "--dry-run", "--precopy", "--json")
     expect(done.code == 0, f"exit code {done.code}: {done.err}")
     expect(done.report["predicted_ms"] > 0 and done.report["blockers"] == [], done.out)

@@ -19,8 +19,8 @@ def in_the_middle(stage, uri=None):
     source.worked()
     uri = uri(destination.incoming) if uri else destination.incoming
     migrate = stage.migrate_start(source, uri, "--bandwidth", "8M", "--reconnect", "1s")
-    source.wait_state("migrating")
-    wait_for("data to arrive", lambda: destination.state == "receiving")
+    source.wait_precopy()
+    destination.wait_state("receiving")
     return source, destination, migrate, source_device, destination_device
 
 

@@ -115,7 +115,7 @@ def case_recorded_migration(stage):
     alone = inspect(stage, files[1])["record"]
     expect(not alone["ram"] and alone["other_pages"], f"without a manifest: {alone['ram']}")
     control = bytearray(files[0].read_bytes())
-    control[100] ^= 1  # in the manifest
+    control[control.index(b"GDWT\3\0") + 40] ^= 1  # in the manifest
     expect_damaged(stage, files[0], control, "MANIFEST")
     expect_damaged(stage, files[1], files[1].read_bytes()[:-33], "in the middle of frame")
 

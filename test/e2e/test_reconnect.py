@@ -4,7 +4,7 @@ rolls back when the time is up."""
 
 import time
 
-from harness import ROLLED_BACK, expect, expect_sentence, wait_for
+from harness import ROLLED_BACK, expect, expect_sentence
 from proxy import Proxy
 
 BACK_S = 1.5
@@ -182,7 +182,7 @@ def case_for_people(stage):
     stage.closers.append(proxy.cut)
     process = stage.start("migrate", "migrate", "--control", source.control, *SLOW, proxy.uri, stdout=-1, stderr=-1,
                           text=True)
-    wait_for("data to arrive", lambda: destination.state == "receiving")
+    source.wait_precopy()
     proxy.down_for(2.5)
     done = stage.finish(process)
     expect(done.code == 0, f"exit code {done.code}: {done.err}")

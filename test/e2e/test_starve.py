@@ -52,7 +52,7 @@ def case_destination_stopped_a_while(stage):
 def case_destination_stopped_for_good(stage):
     """Past every limit the source has its guest back; the destination finds that out when it is let go on."""
     source, destination, migrate = begin(stage, 0, "--bandwidth", "8M")
-    wait_for("data to arrive", lambda: destination.state == "receiving")
+    source.wait_precopy()
     destination.process.send_signal(signal.SIGSTOP)
     done = stage.finish(migrate)
     expect(done.code == ROLLED_BACK, f"exit code {done.code}: {done.err}")

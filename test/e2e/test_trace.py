@@ -97,7 +97,7 @@ def case_vm(stage):
 def case_demo(stage):
     """Of the source's devices."""
     trace = stage.path("demo.json")
-    done = stage.run("demo", "--memory", "64M", "--state-size", "1M", "--json", "--trace-json", trace)
+    done = stage.run("demo", "--cpu", "thread", "--memory", "64M", "--state-size", "1M", "--json", "--trace-json", trace)
     expect(done.code == 0, f"{done}")
     lines = calls(trace)
     expect({c["device"] for c in lines} == {"dev0", "dev1"}, "not of the two devices")

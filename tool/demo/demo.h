@@ -19,7 +19,7 @@ struct demo_args {
 	uint64_t memory_bytes, vcpus, devices, state_bytes, dirty_rate, latency_ns, seed;
 	struct migration_limits limits;
 	struct device_access access; /* of the source's devices, by the source's process */
-	uint32_t transport, fill, p2p, unverified, json;
+	uint32_t transport, fill, cpu, p2p, unverified, json;
 };
 
 enum demo_side { DEMO_SOURCE, DEMO_DESTINATION, DEMO_NR_SIDES };
@@ -33,6 +33,7 @@ struct demo {
 	json_t *status; /* of the VM asked last */
 	json_t *before; /* the source's guest, before the migration */
 	uint64_t pages_seen, operations_seen;
+	uint64_t warm_ns; /* a slow guest, too, has worked enough by then */
 };
 
 /* All return 0, or -errno with *e set; -EINTR if a signal asked to stop. */
@@ -41,7 +42,7 @@ struct demo {
 int demo_stage_set(struct demo *demo, struct gw_error *e);
 /* Lets the source's guest work for a moment. */
 int demo_stage_warm_up(struct demo *demo, struct gw_error *e);
-/* Waits until the guest works at the destination. */
+/* Waits until the guest works at the destination; demo->status is of then. */
 int demo_stage_arrived(struct demo *demo, struct gw_error *e);
 
 /* Asks a VM for its status, into demo->status. */

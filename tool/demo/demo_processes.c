@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define STOP_TIMEOUT_MS 3000
+#define LINE_BYTES      512
 
 int demo_processes_begin(struct demo_processes *processes, struct gw_error *e)
 {
@@ -86,12 +87,33 @@ int demo_processes_start(struct demo_processes *processes, const char *name, con
 	return 0;
 }
 
-static int tell_end(const struct demo_process *process, int status, struct gw_error *e)
+/* "" if there is none. */
+static void last_line(const struct demo_processes *processes, const struct demo_process *process, char line[LINE_BYTES])
 {
+	char path[DEMO_PATH_BYTES];
+	FILE *log;
+
+	demo_processes_path(processes, process->name, "log", path);
+	log = fopen(path, "re");
+	line[0] = '\0';
+	while (log && fgets(line, LINE_BYTES, log))
+		line[strcspn(line, "\n")] = '\0';
+	if (log)
+		fclose(log);
+}
+
+/* What it had to say is why. */
+static int tell_end(const struct demo_processes *processes, const struct demo_process *process, int status,
+		    struct gw_error *e)
+{
+	char line[LINE_BYTES];
+
 	if (WIFSIGNALED(status))
 		return gw_error_set(e, -ECHILD, process->name, "was killed by signal %d (%s)", WTERMSIG(status),
 				    strsignal(WTERMSIG(status)));
-	return gw_error_set(e, -ECHILD, process->name, "ended too early, with exit code %d", WEXITSTATUS(status));
+	last_line(processes, process, line);
+	return gw_error_set(e, -ECHILD, process->name, "ended too early, with exit code %d%s%s", WEXITSTATUS(status),
+			    line[0] ? ": " : "", line);
 }
 
 int demo_processes_check(struct demo_processes *processes, struct gw_error *e)
@@ -104,7 +126,7 @@ int demo_processes_check(struct demo_processes *processes, struct gw_error *e)
 		if (process->pid <= 0 || waitpid(process->pid, &status, WNOHANG) != process->pid)
 			continue;
 		process->pid = 0;
-		ret = tell_end(process, status, e);
+		ret = tell_end(processes, process, status, e);
 	}
 	return ret;
 }
@@ -144,7 +166,7 @@ void demo_processes_stop(struct demo_processes *processes)
 
 void demo_processes_show_output(const struct demo_processes *processes, FILE *out)
 {
-	char path[DEMO_PATH_BYTES], line[512];
+	char path[DEMO_PATH_BYTES], line[LINE_BYTES];
 
 	for (unsigned int i = 0; i < processes->nr; i++) {
 		FILE *log;
