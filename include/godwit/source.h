@@ -29,6 +29,13 @@ int gw_source_start(struct gw_source *source, const char *uri, struct gw_error *
 int gw_source_cancel(struct gw_source *source);
 
 /*
+ * The same, for the VMM that has a reason of its own: a guest that has died need not be sent to the end of the round.
+ * The report's error is *why; its code must be negative, -EINVAL. One that comes after another, or a cancel, is too
+ * late to be the reason, and taken.
+ */
+int gw_source_fail(struct gw_source *source, const struct gw_error *why);
+
+/*
  * Waits for the outcome: 0, or -ETIMEDOUT. timeout_ms < 0: for ever. With an arbiter OWNER_UNKNOWN may resolve itself
  * later: progress.outcome tells, and the report is then another.
  */

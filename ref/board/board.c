@@ -3,6 +3,7 @@
 #include "ref/board/board.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,12 +14,22 @@ static void debug_read(void *ctx, uint64_t offset, void *data, uint32_t size_byt
 	memset(data, DEBUG_PORT_READS, size_bytes);
 }
 
+/*
+ * As the serial console: a reader that is slow or gone loses bytes, for a vCPU that waits for one cannot be paused. The
+ * console's lock, because what it writes could fill the pipe between the two calls.
+ */
 static void debug_write(void *ctx, uint64_t offset, const void *data, uint32_t size_bytes)
 {
-	const struct board *board = ctx;
+	struct board *board = ctx;
+	struct pollfd out = { .fd = board->console_fd, .events = POLLOUT };
+	ssize_t ret = 0;
 
-	while (board->console_fd >= 0 && write(board->console_fd, data, size_bytes) < 0 && errno == EINTR)
-		;
+	pthread_mutex_lock(&board->serial.lock);
+	if (board->console_fd >= 0 && poll(&out, 1, 0) == 1)
+		do
+			ret = write(board->console_fd, data, size_bytes);
+		while (ret < 0 && errno == EINTR);
+	pthread_mutex_unlock(&board->serial.lock);
 }
 
 static void pci_ports_read(void *ctx, uint64_t offset, void *data, uint32_t size_bytes)

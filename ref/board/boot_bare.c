@@ -18,7 +18,7 @@
 #define ENTRIES      512
 #define GIBS_LOW     4
 #define GIBS_PCI64   4
-#define MAX_RAM_GIBS 128 /* as many directories as there is room for below TABLES_END, with some to spare */
+#define MAX_RAM_GIBS (unsigned)(BARE_MAX_RAM_BYTES / GIB)
 
 #define GDT_GPA    0x1000u
 #define TABLES_GPA 0x2000u

@@ -11,7 +11,8 @@
 #include "ref/guest/work.h"
 #include "ref/vm/executor.h"
 
-#define BARE_MAX_VCPUS 4
+#define BARE_MAX_VCPUS     4
+#define BARE_MAX_RAM_BYTES (128ull << 30) /* for more there is no room for page tables */
 
 /* Guest physical. Below: the VM's page tables and GDT. */
 #define BARE_IMAGE_GPA   0x100000u

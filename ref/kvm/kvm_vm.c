@@ -204,11 +204,17 @@ int kvm_vm_attach(struct kvm_vm *vm, const struct guest_memory *memory, const in
 	return gw_kvm_log_attach(vm->log, &all, e);
 }
 
+void kvm_vm_detach(struct kvm_vm *vm)
+{
+	gw_kvm_log_free(vm->log);
+	vm->log = NULL;
+}
+
 void kvm_vm_close(struct kvm_vm *vm)
 {
 	if (vm->kvm_fd < 0)
 		return;
-	gw_kvm_log_free(vm->log);
+	kvm_vm_detach(vm);
 	if (vm->vm_fd >= 0)
 		close(vm->vm_fd);
 	close(vm->kvm_fd);

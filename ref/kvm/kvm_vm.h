@@ -40,6 +40,8 @@ int kvm_vm_open(struct kvm_vm *vm, const struct guest_memory *memory, const stru
 /* The vCPUs are there: the log gets to know them. */
 int kvm_vm_attach(struct kvm_vm *vm, const struct guest_memory *memory, const int *vcpu_fds, uint32_t nr_vcpus,
 		  struct gw_error *e);
+/* Before the vCPUs are closed, which stand: the log is freed, and with it what it has mapped of them. */
+void kvm_vm_detach(struct kvm_vm *vm);
 void kvm_vm_close(struct kvm_vm *vm); /* vCPUs are closed; closed already is fine */
 
 /* Maps size_bytes at hva as guest memory; *slot names it. Any thread. */

@@ -142,11 +142,11 @@ static void settle(struct vcpu *v)
 	v->exit.run->immediate_exit = 0;
 }
 
-/* Until ordered otherwise, or the deadline. */
-static void wait_while_running(struct vcpus *all, uint64_t deadline_ns)
+/* Until ordered otherwise, throttled otherwise, or the deadline. */
+static void wait_while_running(struct vcpus *all, uint32_t percent, uint64_t deadline_ns)
 {
 	pthread_mutex_lock(&all->lock);
-	while (all->order == RUN && vm_thread_now_ns() < deadline_ns)
+	while (all->order == RUN && all->throttle_percent == percent && vm_thread_now_ns() < deadline_ns)
 		vm_thread_cond_wait_until(&all->ordered, &all->lock, deadline_ns);
 	pthread_mutex_unlock(&all->lock);
 }
@@ -177,7 +177,7 @@ static void keep_share(struct vcpu *v)
 		return;
 	if (v->share_begin_ns) {
 		stand_ns = (now_ns - v->share_begin_ns) * percent / (100 - percent);
-		wait_while_running(v->all,
+		wait_while_running(v->all, percent,
 				   now_ns + (stand_ns < THROTTLE_MAX_STAND_NS ? stand_ns : THROTTLE_MAX_STAND_NS));
 		now_ns = vm_thread_now_ns();
 	}
@@ -233,16 +233,15 @@ static void *vcpu_main(void *arg)
 /* In KVM_RUN all signals of the thread are blocked, as outside, but the kick. */
 static int let_kick_through(int fd)
 {
-	struct {
-		struct kvm_signal_mask head;
-		uint8_t bytes[KICK_MASK_BYTES];
-	} mask = { .head = { .len = KICK_MASK_BYTES } };
+	_Alignas(struct kvm_signal_mask) uint8_t buf[sizeof(struct kvm_signal_mask) + KICK_MASK_BYTES];
+	struct kvm_signal_mask *mask = (struct kvm_signal_mask *)buf;
 	sigset_t blocked;
 
 	sigfillset(&blocked);
 	sigdelset(&blocked, KICK);
-	memcpy(mask.bytes, &blocked, sizeof(mask.bytes));
-	return ioctl(fd, KVM_SET_SIGNAL_MASK, &mask) ? -errno : 0;
+	mask->len = KICK_MASK_BYTES;
+	memcpy(mask->sigset, &blocked, KICK_MASK_BYTES);
+	return ioctl(fd, KVM_SET_SIGNAL_MASK, mask) ? -errno : 0;
 }
 
 static int vcpu_open(struct vcpu *v, struct vcpus *all, uint32_t index, struct gw_error *e)
@@ -366,11 +365,12 @@ int vcpus_running(const struct vcpus *vcpus)
 	return vcpus->order == RUN;
 }
 
-/* Who is in KVM_RUN comes out, to begin its share. */
+/* Who is in KVM_RUN comes out, to begin its share; who stands for the last one does so no longer. */
 void vcpus_throttle(struct vcpus *vcpus, uint32_t percent)
 {
 	pthread_mutex_lock(&vcpus->lock);
 	vcpus->throttle_percent = percent < THROTTLE_MAX ? percent : THROTTLE_MAX;
+	pthread_cond_broadcast(&vcpus->ordered);
 	kick_all(vcpus);
 	pthread_mutex_unlock(&vcpus->lock);
 }

@@ -28,7 +28,7 @@ struct guest_counters {
 	uint64_t stamps;
 	uint64_t peer_writes;
 	uint64_t timer_interrupts; /* KVM: taken by all vCPUs */
-	uint64_t largest_pause_ns; /* KVM: between two looks at its clock, since it came here or started */
+	uint64_t largest_pause_ns; /* KVM: that a timer interrupt came late, since it came here or started */
 	uint32_t throttle_percent;
 	uint32_t has_peers; /* its devices write to each other's memory */
 };

@@ -46,6 +46,10 @@ static void kvm_close(void *ctx)
 
 	if (!kvm)
 		return;
+	if (kvm->vcpus) {
+		vcpus_pause(kvm->vcpus, NULL);
+		kvm_vm_detach(&kvm->vm); /* no vCPU is in the log any more, and their fds are open still */
+	}
 	vcpus_close(kvm->vcpus);
 	board_close(&kvm->board);
 	host_facts_close(kvm->facts);
@@ -145,6 +149,11 @@ static int kvm_pause(void *ctx, struct gw_error *e)
 	return vcpus_pause(kvm->vcpus, e);
 }
 
+static int set_clock(const struct kvm *kvm, struct gw_error *e)
+{
+	return guest_clock_write(&kvm->state.clock, kvm->vm.vm_fd, vcpus_fds(kvm->vcpus), vcpus_nr(kvm->vcpus), e);
+}
+
 /*
  * A guest that has come: its clock is set last, so that no time is lost between. One that only stood still needs none
  * of it, its clock went on.
@@ -159,8 +168,7 @@ static int kvm_resume(void *ctx, struct gw_error *e)
 	if (kvm->has_come && kvm->kind == GUEST_BARE)
 		bare_guest_arrived(kvm->config.memory);
 	if (kvm->has_come)
-		ret = guest_clock_write(&kvm->state.clock, kvm->vm.vm_fd, vcpus_fds(kvm->vcpus), vcpus_nr(kvm->vcpus),
-					e);
+		ret = set_clock(kvm, e);
 	if (!ret)
 		ret = board_release_interrupts(&kvm->board, e);
 	if (!ret)
@@ -272,6 +280,7 @@ static int kvm_load(void *ctx, const void *buf, size_t size_bytes, struct gw_err
 
 	if (ret)
 		return ret;
+	kvm->has_state = kvm->has_come = 0; /* of a guest that came before this one, and did not run */
 	facts = blob_get_part(&in);
 	state = blob_get_part(&in);
 	board = blob_get_part(&in);
@@ -280,6 +289,8 @@ static int kvm_load(void *ctx, const void *buf, size_t size_bytes, struct gw_err
 	ret = host_facts_load(kvm->facts, &facts, fds, vcpus_nr(kvm->vcpus), e);
 	if (!ret)
 		ret = guest_state_write(&kvm->state, kvm->vm.vm_fd, fds, e);
+	if (!ret)
+		ret = set_clock(kvm, e); /* for what KVM says to it: resume sets it anew */
 	if (!ret)
 		ret = board_load(&kvm->board, &board, e);
 	if (!ret && (!blob_ended(&facts) || !blob_ended(&board)))

@@ -2,6 +2,7 @@
 /* The VM as godwit sees it. */
 #include "ref/vm/machine.h"
 
+#include "ref/board/board.h"
 #include "ref/guest/bare_guest.h"
 
 #include <errno.h>
@@ -109,8 +110,9 @@ static int open_device(struct machine *machine, const struct ref_vm_options *opt
 		return ret;
 	machine->vm.nr_devices++;
 	ret = gw_device_get_info(*dev, &machine->infos[index], e);
-	/* What an earlier user left in it is not this guest's. A device that waits for a guest's state keeps quiet. */
-	if (!ret && !options->incoming_uri && machine->infos[index].features & GW_FEATURE_RESET)
+	/* What an earlier user left in it is not this guest's, and would write to its RAM, also to RAM that is to come.
+	 */
+	if (!ret && machine->infos[index].features & GW_FEATURE_RESET)
 		ret = gw_device_reset(*dev, e);
 	return ret ? ret : guest_memory_map(&machine->memory, *dev, e);
 }
@@ -125,6 +127,10 @@ static const char *only_threads(const struct ref_vm_options *options)
 {
 	if (options->nr_vcpus > BARE_MAX_VCPUS)
 		return "this number of vCPUs";
+	if (options->nr_devices > BOARD_MAX_DEVICES)
+		return "this number of devices";
+	if (options->memory_bytes > BARE_MAX_RAM_BYTES)
+		return "so much RAM";
 	return options->p2p ? "--p2p" : options->log > REF_VM_LOG_AUTO ? "a dirty log of userfaultfd's" : NULL;
 }
 

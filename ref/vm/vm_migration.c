@@ -128,6 +128,12 @@ int vm_migration_start(struct vm_migration *migration, const char *uri, const st
 	return 0;
 }
 
+void vm_migration_fail(struct vm_migration *migration, const struct gw_error *why)
+{
+	if (migration->source)
+		gw_source_fail(migration->source, why);
+}
+
 int vm_migration_cancel(struct vm_migration *migration, struct gw_error *e)
 {
 	int ret;

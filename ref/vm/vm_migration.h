@@ -47,6 +47,9 @@ int vm_migration_listen(struct vm_migration *migration, const char *uri, const s
 int vm_migration_start(struct vm_migration *migration, const char *uri, const struct gw_limits *limits,
 		       const char *arbiter_uri, struct gw_error *e);
 
+/* The guest has died here: a migration of it ends, with that as its error. */
+void vm_migration_fail(struct vm_migration *migration, const struct gw_error *why);
+
 int vm_migration_cancel(struct vm_migration *migration, struct gw_error *e);
 
 /* 0, or -EPROTO and what decided it if this VM is not VM_OWNER_UNKNOWN. */

@@ -147,7 +147,7 @@ static void refuse_long_line(struct line_client *client)
 static void serve_client(struct control *control, struct line_client *client, short revents)
 {
 	char *line;
-	int ret;
+	int ret = 0;
 
 	if (revents & POLLOUT)
 		line_client_flush(client);
@@ -219,7 +219,11 @@ static int end_with_guest(struct control *control, struct gw_error *e)
 static int take_news(struct control *control, struct gw_error *e)
 {
 	enum vm_migration_news news = vm_migration_poll(control->vm.migration);
+	const struct machine *machine = control->vm.machine;
+	struct gw_error failure = GW_ERROR_NONE;
 
+	if (news != VM_NEWS_ENDED && machine->executor->failure(machine->guest, &failure))
+		vm_migration_fail(control->vm.migration, &failure);
 	if (news == VM_NEWS_PROGRESS)
 		send_progress(control);
 	if (news != VM_NEWS_ENDED)

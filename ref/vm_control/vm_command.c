@@ -40,13 +40,17 @@ static int run_cancel(const struct vm_context *vm, const json_t *request, json_t
 	return vm_migration_cancel(vm->migration, e);
 }
 
-/* During a migration the pause would be part of its downtime; and before a guest has come there is none. */
+/*
+ * During a migration the pause would be part of its downtime; before a guest has come there is none; and one that is
+ * undecided the library may let run at any moment, which nobody else's pause may come between.
+ */
 static int run_check(const struct vm_context *vm, const json_t *request, json_t *answer, struct gw_error *e)
 {
 	static const char *const refusals[] = {
 		[VM_MIGRATING] = "a migration is on: check before or after it",
 		[VM_RECEIVING] = "a guest is coming: check when it runs",
 		[VM_INCOMING] = "there is no guest here yet",
+		[VM_OWNER_UNKNOWN] = "it is not decided yet who has the guest: check when it runs",
 		[VM_FAILED] = "there is no guest here",
 	};
 	enum vm_state state = vm_migration_state(vm->migration);

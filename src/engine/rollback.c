@@ -69,12 +69,14 @@ void rollback_failed(struct source_engine *e, const struct event *ev, struct act
 
 void rollback_cancel(struct source_engine *e, const struct event *ev, struct actions *out)
 {
+	err_first(&e->error, &ev->error); /* a reason, if it was given */
 	err_set(&e->error, -ECANCELED, "", "cancelled in phase %s", source_phase_name(e->phase));
 	rollback_begin(e, ev->now_ns, out);
 }
 
 void rollback_cancel_idle(struct source_engine *e, const struct event *ev, struct actions *out)
 {
+	err_first(&e->error, &ev->error);
 	err_set(&e->error, -ECANCELED, "", "cancelled before it was started");
 	source_finish(e, GW_ROLLED_BACK, out);
 }

@@ -252,7 +252,7 @@ struct event core_finished(struct core *core, enum action_type action)
 	return event;
 }
 
-int core_cancel(struct core *core)
+int core_cancel(struct core *core, const struct gw_error *why)
 {
 	int ret = 0;
 	bool post = false;
@@ -262,6 +262,8 @@ int core_cancel(struct core *core)
 		ret = -EALREADY;
 	} else {
 		post = !core->cancelled && core->started;
+		if (!core->cancelled && why)
+			core->cancel.error = *why;
 		core->cancelled = true;
 	}
 	pthread_mutex_unlock(&core->lock);

@@ -86,7 +86,8 @@ bool core_part_done(struct core *core, const struct note *note);
 struct event core_finished(struct core *core, enum action_type action);
 
 /* Asks to stop: 0, or -EALREADY past the point of no return. */
-int core_cancel(struct core *core);
+/* why: the report's error then; NULL: "cancelled" */
+int core_cancel(struct core *core, const struct gw_error *why);
 /* Marks that point. -ECANCELED: the user was first. */
 int core_pass_point_of_no_return(struct core *core);
 

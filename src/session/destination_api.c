@@ -69,7 +69,7 @@ GW_EXPORT int gw_destination_cancel(struct gw_destination *d)
 {
 	if (core_outcome(&d->core) == GW_OWNER_UNKNOWN)
 		return core_decide(&d->core, &d->core.cancel, NULL) ? -EALREADY : 0;
-	return core_cancel(&d->core);
+	return core_cancel(&d->core, NULL);
 }
 
 GW_EXPORT int gw_destination_wait(struct gw_destination *d, int timeout_ms)

@@ -156,7 +156,17 @@ GW_EXPORT int gw_source_start(struct gw_source *s, const char *uri, struct gw_er
 
 GW_EXPORT int gw_source_cancel(struct gw_source *s)
 {
-	return core_cancel(&s->core);
+	return core_cancel(&s->core, NULL);
+}
+
+GW_EXPORT int gw_source_fail(struct gw_source *s, const struct gw_error *why)
+{
+	struct gw_error reason = GW_ERROR_NONE;
+
+	if (why->code >= 0)
+		return -EINVAL;
+	err_set(&reason, why->code, why->where, "%s", why->what);
+	return core_cancel(&s->core, &reason);
 }
 
 GW_EXPORT int gw_source_wait(struct gw_source *s, int timeout_ms)
@@ -178,7 +188,7 @@ GW_EXPORT void gw_source_free(struct gw_source *s)
 {
 	if (!s)
 		return;
-	core_cancel(&s->core);
+	core_cancel(&s->core, NULL);
 	if (s->core.started)
 		core_wait(&s->core, -1); /* too late to cancel: then for what comes of it */
 	core_fini(&s->core);

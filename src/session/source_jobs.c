@@ -74,6 +74,8 @@ int source_do_decide(void *ctx, struct gw_error *e)
 	struct gw_source *s = ctx;
 	int ret = core_pass_point_of_no_return(&s->core);
 
+	if (ret)
+		err_first(e, &s->core.cancel.error); /* written before it was cancelled, and once */
 	return ret ? err_set(e, ret, "", "cancelled") : 0;
 }
 

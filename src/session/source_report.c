@@ -118,7 +118,7 @@ static void report_device(struct gw_source *s, uint32_t i, struct gw_device_repo
 	const struct gw_device_info *info = &s->core.manifest.devices[i].info;
 
 	snprintf(d->id, sizeof(d->id), "%s", gw_device_id(saver->dev));
-	snprintf(d->backend, sizeof(d->backend), "%s", info->backend);
+	memcpy(d->backend, info->backend, sizeof(d->backend));
 	d->precopy_bytes = saver->precopy_bytes;
 	d->stop_copy_bytes = saver->stop_copy_bytes;
 	d->dirty_source = saver->tracked ? info->dirty_source : GW_DIRTY_NONE;

@@ -121,5 +121,6 @@ def case_a_decision_needs_to_be_meant(stage):
         expect(done.code == 2, f"{word}: exit code {done.code}")
         expect_sentence(done.err, "--other-side-stopped")
         expect(not source.ask(word)["ok"], f"the VM took {word} as it was")
+    expect(not source.ask("check")["ok"], "an undecided guest, which may run at any moment, was paused for a check")
     expect(source.state == "owner-unknown", f"the source is {source.state}")
     source.expect_no_guest()

@@ -191,6 +191,45 @@ static void test_cancel(void **state)
 	free(p);
 }
 
+/* A migration that the VMM gave up in time, for why; some are over before. */
+static void open_and_fail(struct pair *p, const struct gw_error *why)
+{
+	int ret = -EALREADY;
+
+	for (int i = 0; i < 100 && ret == -EALREADY; i++) {
+		if (i)
+			close_pair(p);
+		open_pair(p, ALL_FLAGS, 0);
+		start(p);
+		ret = gw_source_fail(p->source, why);
+		if (ret)
+			check_outcome(p);
+	}
+	assert_int_equal(ret, 0);
+}
+
+/* The VMM's own reason is the report's, the first one alone. */
+static void test_vmm_gives_up(void **state)
+{
+	struct gw_error why = { .code = -EIO, .where = "vCPUs", .what = "the guest has shut down: triple fault" };
+	struct pair *p = malloc(sizeof(*p));
+	struct gw_error none = { .code = 0 };
+	const struct gw_error *error;
+
+	(void)state;
+	open_and_fail(p, &why);
+	gw_source_cancel(p->source);
+	assert_int_equal(check_outcome(p), GW_ROLLED_BACK);
+	error = &gw_source_report(p->source)->error;
+	assert_int_equal(error->code, -EIO);
+	assert_string_equal(error->where, "vCPUs");
+	assert_string_equal(error->what, "the guest has shut down: triple fault");
+	assert_int_equal(gw_source_fail(p->source, &why), -EALREADY);
+	assert_int_equal(gw_source_fail(p->source, &none), -EINVAL);
+	close_pair(p);
+	free(p);
+}
+
 static void test_nobody_listens(void **state)
 {
 	struct pair *p = malloc(sizeof(*p));
@@ -266,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_every_mix_of_capabilities),
 		cmocka_unit_test(test_the_kth_call_fails),
 		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_vmm_gives_up),
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_refused_before_the_guest_stops),
 		cmocka_unit_test(test_bad_arguments),

@@ -291,6 +291,30 @@ static void test_the_debug_port(void **state)
 	fake_fini(&fake);
 }
 
+/* Its fd may well block: the byte is lost, and the vCPU is not kept from a pause. */
+static void test_a_debug_port_that_nobody_reads(void **state)
+{
+	uint8_t page[4096] = { 0 };
+	struct fake fake;
+	struct machine *m;
+
+	fake_init(&fake);
+	m = machine_open(&fake, 0);
+	while (write(m->console[1], page, sizeof(page)) > 0)
+		;
+	assert_int_equal(fcntl(m->console[1], F_SETFL, 0), 0);
+	alarm(60); /* a test that hangs has failed */
+	out(m, BOARD_PORT_DEBUG, 1, 'x');
+	alarm(0);
+	assert_int_equal(read(m->console[0], page, sizeof(page)), sizeof(page));
+	out(m, BOARD_PORT_DEBUG, 1, 'y');
+	while (read(m->console[0], page, sizeof(page)) == sizeof(page))
+		;
+	assert_int_equal(page[0], 'y');
+	machine_close(m);
+	fake_fini(&fake);
+}
+
 static void as_bridge(struct fake *fake)
 {
 	fake->config[PCI_HEADER_TYPE] = 1;
@@ -569,6 +593,7 @@ int main(void)
 		cmocka_unit_test(test_a_device_that_fails_reads_as_ones),
 		cmocka_unit_test(test_a_region_of_an_odd_size),
 		cmocka_unit_test(test_the_debug_port),
+		cmocka_unit_test(test_a_debug_port_that_nobody_reads),
 		cmocka_unit_test(test_devices_that_are_refused),
 		cmocka_unit_test(test_capabilities_without_end),
 		cmocka_unit_test(test_all_of_it_moves),

@@ -3,6 +3,7 @@
  * The executor with KVM, with its bare guest: it runs, stands still, and goes on in another VM from its state; bytes
  * that are no state are refused; a guest that has failed says so. Skipped where there is no KVM to be used.
  */
+#include "ref/base/blob.h"
 #include "ref/base/vm_thread.h"
 #include "ref/guest/bare_guest.h"
 #include "ref/vm/executor.h"
@@ -24,6 +25,7 @@
 #define PATIENCE_MS    60000
 #define NR_CORRUPTIONS 200
 #define HEAD_BYTES     28 /* magic, version, kind, vCPUs, devices, memory */
+#define CLOCK_TSC_AT   28 /* after realtime, kvmclock, kHz, vCPUs; of each vCPU a TSC and a deadline */
 
 struct vm {
 	struct ref_vm_options options;
@@ -281,6 +283,50 @@ static void test_hostile_states(void **state)
 	free(bad);
 }
 
+/* The next part of a state begins `at` it with its size; where it ends. */
+static size_t part_end(const uint8_t *state, size_t at)
+{
+	struct blob_in in = { .at = state + at, .left_bytes = sizeof(uint32_t) };
+
+	return at + sizeof(uint32_t) + blob_get_u32(&in);
+}
+
+/* Of another host, so TSCs have to be set. A KVM that does not do it says so to load: to resume it would be too late.
+ */
+static void test_clock_of_another_host(void **state)
+{
+	uint8_t *went = malloc(STATE_BYTES);
+	struct gw_error e = GW_ERROR_NONE;
+	struct vm here, there;
+	size_t size, at;
+	uint64_t tsc;
+
+	open_vm(&here);
+	open_vm(&there);
+	boot(&here);
+	do_or_fail(kvm->pause, &here);
+	size = save(&here, went);
+	at = part_end(went, HEAD_BYTES) + sizeof(uint32_t); /* facts; KVM's part: */
+	at = part_end(went, at) + sizeof(uint32_t);         /* chips; clock: */
+	at += CLOCK_TSC_AT;
+	for (int i = 0; i < NR_VCPUS; i++, at += 2 * sizeof(tsc)) {
+		assert_true(at + sizeof(tsc) <= size);
+		memcpy(&tsc, went + at, sizeof(tsc));
+		tsc += 1ull << 42;
+		memcpy(went + at, &tsc, sizeof(tsc));
+	}
+	memcpy(there.memory.hva, here.memory.hva, here.memory.size_bytes);
+	if (kvm->state_load(there.ctx, went, size, &e)) {
+		print_message("%s\n", e.what);
+		assert_non_null(strstr(e.what, "does not set the TSC"));
+	} else {
+		do_or_fail(kvm->resume, &there);
+	}
+	close_vm(&here);
+	close_vm(&there);
+	free(went);
+}
+
 static void test_needs(void **state)
 {
 	struct gw_blocker blockers[GW_MAX_BLOCKERS];
@@ -379,9 +425,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_usable),         cmocka_unit_test(test_runs_and_stands),
 		cmocka_unit_test(test_moves),          cmocka_unit_test(test_rollback),
-		cmocka_unit_test(test_hostile_states), cmocka_unit_test(test_needs),
-		cmocka_unit_test(test_refusals),       cmocka_unit_test(test_guest_ends),
-		cmocka_unit_test(test_order_is_dirty),
+		cmocka_unit_test(test_hostile_states), cmocka_unit_test(test_clock_of_another_host),
+		cmocka_unit_test(test_needs),          cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_guest_ends),     cmocka_unit_test(test_order_is_dirty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -297,6 +297,40 @@ static void test_throttle_without_exits(void **state)
 	close_rig(&rig);
 }
 
+/* It has run for so long at once that it stands for a second; five of them would be five. */
+static void test_throttle_is_taken_back(void **state)
+{
+	static const uint8_t code[] = {
+		0x66, 0xba, 0x00, 0x02, /* mov dx, 0x200 */
+		0xed,                   /* in eax, dx */
+		0xeb, 0xfd,             /* jmp to it */
+	};
+	uint64_t begin_ns, waited_ns = 0;
+	uint32_t nr_reads;
+	struct rig rig;
+
+	open_rig(&rig, 1);
+	load_code(&rig, code, sizeof(code));
+	resume(&rig);
+	for (int i = 0; i < 5; i++) {
+		vcpus_throttle(rig.vcpus, 99);
+		rig.device.held = 0;
+		rig.device.hold = 1;
+		AWAIT(rig.device.held);
+		wait_ms(30);
+		rig.device.hold = 0;
+		wait_ms(30);
+		nr_reads = rig.device.nr_reads;
+		begin_ns = clock_ns(CLOCK_MONOTONIC);
+		vcpus_throttle(rig.vcpus, 0);
+		AWAIT(rig.device.nr_reads > nr_reads + 1);
+		waited_ns += clock_ns(CLOCK_MONOTONIC) - begin_ns;
+	}
+	assert_true(waited_ns < 2500000000);
+	pause_guest(&rig);
+	close_rig(&rig);
+}
+
 /* The second vCPU waits for the first to start it, which it never does: it can be paused there. */
 static void test_waits_to_be_started(void **state)
 {
@@ -330,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_many_pauses),
 		cmocka_unit_test(test_throttle),
 		cmocka_unit_test(test_throttle_without_exits),
+		cmocka_unit_test(test_throttle_is_taken_back),
 		cmocka_unit_test(test_waits_to_be_started),
 	};
 
