@@ -2,7 +2,7 @@
 /*
  * The first and only process of the Linux that runs inside the lab's Linux: counts on the console, without end, about
  * 20 times a second, on each CPU in turn. A line is "count N CPU SECONDS", SECONDS of CLOCK_MONOTONIC. What is to be
- * found in these lines after a migration is in guest/50-linux.sh.
+ * found in these lines after a migration is in guest/60-linux.sh.
  */
 #include <sched.h>
 #include <stdio.h>
