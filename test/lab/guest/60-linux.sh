@@ -18,8 +18,9 @@ dir=/tmp/linux
 mkdir -p $dir
 
 # noxsave: XSETBV in a guest passes by KVM, because TCG's SVM does not stop for it, and KVM then runs the guest with
-# another XCR0 than it has set. loglevel: warnings as well.
-append="console=ttyS0 acpi=off pci=conf1 reboot=t panic=-1 no_timer_check tsc=nowatchdog noxsave loglevel=5"
+# another XCR0 than it has set. loglevel: errors, and no warnings: that a timer interrupt took long is what any kernel
+# says on a busy host, in the middle of a line.
+append="console=ttyS0 acpi=off pci=conf1 reboot=t panic=-1 no_timer_check tsc=nowatchdog noxsave loglevel=4"
 
 vm_start() {
 	vm=$1
@@ -75,13 +76,12 @@ all_consoles() {
 	done | tr -d '\r' | sed '$d'
 }
 
-# From the first count on nothing but counts, each the next one, on the CPU whose turn it is, and never earlier. That an
-# interrupt took long is what a kernel says once on a busy host, moved or not.
+# From the first count on nothing but counts, each the next one, on the CPU whose turn it is, and never earlier.
 # shellcheck disable=SC2016	# awk's
 counts_right='
 function wrong(why) { print "line " NR " (\"" $0 "\"): " why; bad = 1; exit 1 }
 /^counting on / { started = 1; cpus = $3; next }
-!started || /^hrtimer: interrupt took [0-9]+ ns$/ { next }
+!started { next }
 !/^count [0-9]+ [0-9]+ [0-9]+\.[0-9][0-9][0-9][0-9][0-9][0-9]$/ { wrong("is no count") }
 $2 != n { wrong("instead of " n + 0) }
 $3 != n % cpus { wrong("not the CPU whose turn it is") }
