@@ -110,8 +110,7 @@ static int open_device(struct machine *machine, const struct ref_vm_options *opt
 		return ret;
 	machine->vm.nr_devices++;
 	ret = gw_device_get_info(*dev, &machine->infos[index], e);
-	/* What an earlier user left in it is not this guest's, and would write to its RAM, also to RAM that is to come.
-	 */
+	/* What an earlier user left going in it would write to this guest's RAM, or to what is to come there. */
 	if (!ret && machine->infos[index].features & GW_FEATURE_RESET)
 		ret = gw_device_reset(*dev, e);
 	return ret ? ret : guest_memory_map(&machine->memory, *dev, e);
