@@ -6,6 +6,7 @@
 #include "board_rig.h"
 
 #include <signal.h>
+#include <stdbool.h>
 
 #define IOAPIC_REMOTE_IRR (1u << 14)
 
@@ -175,65 +176,73 @@ static void test_what_comes_while_held_waits(void **state)
 	fake_fini(&fake);
 }
 
+/* A move: each machine has a device of its own. */
+struct pair {
+	struct fake fake, other;
+	struct machine *from, *to;
+};
+
+static void pair_open(struct pair *p, bool has_vectors)
+{
+	fake_init(&p->fake);
+	fake_init(&p->other);
+	p->from = has_vectors ? machine_with_vectors(&p->fake) : machine_open(&p->fake, 1);
+	p->to = machine_open(&p->other, 1);
+}
+
+static void pair_close(struct pair *p)
+{
+	machine_close(p->from);
+	machine_close(p->to);
+	fake_fini(&p->fake);
+	fake_fini(&p->other);
+}
+
 /* Vector 0 waits since it was held, 1 is masked and waits, 2 has nothing. */
 static void test_vectors_move(void **state)
 {
-	struct fake fake, other;
-	struct machine *from, *to;
+	struct pair p;
 
-	fake_init(&fake);
-	fake_init(&other);
-	from = machine_with_vectors(&fake);
-	to = machine_open(&other, 1);
-	mem_out(from, table_of(from) + 16 + 12, 4, 1);
-	signal_vector(&fake, 1);
-	board_hold_interrupts(&from->board);
-	signal_vector(&fake, 0);
-	move(from, to);
+	pair_open(&p, true);
+	mem_out(p.from, table_of(p.from) + 16 + 12, 4, 1);
+	signal_vector(&p.fake, 1);
+	board_hold_interrupts(&p.from->board);
+	signal_vector(&p.fake, 0);
+	move(p.from, p.to);
 	for (uint32_t v = 0; v < FAKE_NR_VECTORS; v++)
-		assert_false(is_raised(to, VECTOR + v)); /* not before release */
-	assert_int_equal(board_release_interrupts(&to->board, NULL), 0);
-	assert_comes_once(to, VECTOR);
-	assert_does_not_come(to, VECTOR + 1);
-	assert_int_equal(pending_of(to), 1 << 1);
-	assert_does_not_come(to, VECTOR + 2);
-	mem_out(to, table_of(to) + 16 + 12, 4, 0);
-	assert_comes_once(to, VECTOR + 1);
-	signal_vector(&other, 2);
-	assert_comes_once(to, VECTOR + 2);
+		assert_false(is_raised(p.to, VECTOR + v)); /* not before release */
+	assert_int_equal(board_release_interrupts(&p.to->board, NULL), 0);
+	assert_comes_once(p.to, VECTOR);
+	assert_does_not_come(p.to, VECTOR + 1);
+	assert_int_equal(pending_of(p.to), 1 << 1);
+	assert_does_not_come(p.to, VECTOR + 2);
+	mem_out(p.to, table_of(p.to) + 16 + 12, 4, 0);
+	assert_comes_once(p.to, VECTOR + 1);
+	signal_vector(&p.other, 2);
+	assert_comes_once(p.to, VECTOR + 2);
 
 	/* The move is given up: what waited comes at the source, once as well. */
-	assert_int_equal(board_release_interrupts(&from->board, NULL), 0);
-	assert_comes_once(from, VECTOR);
-	mem_out(from, table_of(from) + 16 + 12, 4, 0);
-	assert_comes_once(from, VECTOR + 1);
-	assert_does_not_come(from, VECTOR + 2);
-	machine_close(from);
-	machine_close(to);
-	fake_fini(&fake);
-	fake_fini(&other);
+	assert_int_equal(board_release_interrupts(&p.from->board, NULL), 0);
+	assert_comes_once(p.from, VECTOR);
+	mem_out(p.from, table_of(p.from) + 16 + 12, 4, 0);
+	assert_comes_once(p.from, VECTOR + 1);
+	assert_does_not_come(p.from, VECTOR + 2);
+	pair_close(&p);
 }
 
 /* An interrupt that KVM has when it is held is in its controllers, and is not the board's any more. */
 static void test_what_kvm_has_does_not_move_with_the_board(void **state)
 {
-	struct fake fake, other;
-	struct machine *from, *to;
+	struct pair p;
 
-	fake_init(&fake);
-	fake_init(&other);
-	from = machine_with_vectors(&fake);
-	to = machine_open(&other, 1);
-	signal_vector(&fake, 0);
-	board_hold_interrupts(&from->board);
-	assert_true(is_raised(from, VECTOR)); /* whatever its way in KVM was */
-	move(from, to);
-	assert_int_equal(board_release_interrupts(&to->board, NULL), 0);
-	assert_does_not_come(to, VECTOR);
-	machine_close(from);
-	machine_close(to);
-	fake_fini(&fake);
-	fake_fini(&other);
+	pair_open(&p, true);
+	signal_vector(&p.fake, 0);
+	board_hold_interrupts(&p.from->board);
+	assert_true(is_raised(p.from, VECTOR)); /* whatever its way in KVM was */
+	move(p.from, p.to);
+	assert_int_equal(board_release_interrupts(&p.to->board, NULL), 0);
+	assert_does_not_come(p.to, VECTOR);
+	pair_close(&p);
 }
 
 static struct kvm_ioapic_state ioapic_of(struct machine *m)
@@ -401,106 +410,78 @@ static void test_a_guest_ends_intx(void **state)
 
 static void test_intx_moves(void **state)
 {
-	struct fake fake, other;
-	struct machine *from, *to;
+	struct pair p;
 
-	fake_init(&fake);
-	fake_init(&other);
-	from = machine_open(&fake, 1);
-	to = machine_open(&other, 1);
-	set_pin(from, VECTOR, 0);
-	set_pin(to, VECTOR, 0);
-	assert_intx(&fake);
-	wait_until(is_raised(from, VECTOR));
-	move(from, to);
-	assert_false(is_asserted(from));
-	assert_false(is_raised(to, VECTOR));
-	assert_int_equal(board_release_interrupts(&to->board, NULL), 0);
-	wait_until(is_raised(to, VECTOR));
-	assert_int_equal(other.nr_unmasks, 0);
-	end_intx(to);
-	wait_until(other.nr_unmasks == 1);
+	pair_open(&p, false);
+	set_pin(p.from, VECTOR, 0);
+	set_pin(p.to, VECTOR, 0);
+	assert_intx(&p.fake);
+	wait_until(is_raised(p.from, VECTOR));
+	move(p.from, p.to);
+	assert_false(is_asserted(p.from));
+	assert_false(is_raised(p.to, VECTOR));
+	assert_int_equal(board_release_interrupts(&p.to->board, NULL), 0);
+	wait_until(is_raised(p.to, VECTOR));
+	assert_int_equal(p.other.nr_unmasks, 0);
+	end_intx(p.to);
+	wait_until(p.other.nr_unmasks == 1);
 
 	/* And at the source, when the move is given up. */
-	clear_raised(from);
-	set_pin(from, VECTOR, 0);
-	assert_int_equal(board_release_interrupts(&from->board, NULL), 0);
-	wait_until(is_raised(from, VECTOR));
-	machine_close(from);
-	machine_close(to);
-	fake_fini(&fake);
-	fake_fini(&other);
+	clear_raised(p.from);
+	set_pin(p.from, VECTOR, 0);
+	assert_int_equal(board_release_interrupts(&p.from->board, NULL), 0);
+	wait_until(is_raised(p.from, VECTOR));
+	pair_close(&p);
 }
 
 /* The guest was serving it when it moved: the same interrupt, no second one. */
 static void test_intx_that_is_being_served_moves(void **state)
 {
-	struct fake fake, other;
-	struct machine *from, *to;
+	struct pair p;
 
-	fake_init(&fake);
-	fake_init(&other);
-	from = machine_open(&fake, 1);
-	to = machine_open(&other, 1);
-	set_pin(from, VECTOR, 0);
-	assert_intx(&fake);
-	wait_until(is_raised(from, VECTOR));
-	move(from, to);
-	set_pin(to, VECTOR, 1);
-	assert_int_equal(board_release_interrupts(&to->board, NULL), 0);
-	wait_until(is_asserted(to));
-	assert_false(is_raised(to, VECTOR));
-	machine_close(from);
-	machine_close(to);
-	fake_fini(&fake);
-	fake_fini(&other);
+	pair_open(&p, false);
+	set_pin(p.from, VECTOR, 0);
+	assert_intx(&p.fake);
+	wait_until(is_raised(p.from, VECTOR));
+	move(p.from, p.to);
+	set_pin(p.to, VECTOR, 1);
+	assert_int_equal(board_release_interrupts(&p.to->board, NULL), 0);
+	wait_until(is_asserted(p.to));
+	assert_false(is_raised(p.to, VECTOR));
+	pair_close(&p);
 }
 
 /* The device has raised it, and nobody has passed it on yet. */
 static void test_intx_that_is_held_moves(void **state)
 {
-	struct fake fake, other;
-	struct machine *from, *to;
+	struct pair p;
 
-	fake_init(&fake);
-	fake_init(&other);
-	from = machine_open(&fake, 1);
-	to = machine_open(&other, 1);
-	set_pin(to, VECTOR, 0);
-	board_hold_interrupts(&from->board);
-	assert_intx(&fake);
-	move(from, to);
-	assert_int_equal(board_release_interrupts(&to->board, NULL), 0);
-	wait_until(is_raised(to, VECTOR));
-	machine_close(from);
-	machine_close(to);
-	fake_fini(&fake);
-	fake_fini(&other);
+	pair_open(&p, false);
+	set_pin(p.to, VECTOR, 0);
+	board_hold_interrupts(&p.from->board);
+	assert_intx(&p.fake);
+	move(p.from, p.to);
+	assert_int_equal(board_release_interrupts(&p.to->board, NULL), 0);
+	wait_until(is_raised(p.to, VECTOR));
+	pair_close(&p);
 }
 
 static void test_intx_that_was_not_asserted_moves(void **state)
 {
-	struct fake fake, other;
-	struct machine *from, *to;
+	struct pair p;
 
-	fake_init(&fake);
-	fake_init(&other);
-	from = machine_open(&fake, 1);
-	to = machine_open(&other, 1);
-	set_pin(from, VECTOR, 0);
-	set_pin(to, VECTOR, 0);
-	assert_intx(&fake);
-	wait_until(is_raised(from, VECTOR));
-	board_hold_interrupts(&from->board);
-	end_intx(from); /* the guest was done just before, and the thread has not seen it */
-	move(from, to);
-	assert_int_equal(board_release_interrupts(&to->board, NULL), 0);
-	assert_does_not_come(to, VECTOR);
-	assert_true(other.nr_unmasks > 0); /* its device may be masked: it is fresh */
-	machine_close(from);
-	machine_close(to);
-	fake_fini(&fake);
-	fake_fini(&other);
+	pair_open(&p, false);
+	set_pin(p.from, VECTOR, 0);
+	set_pin(p.to, VECTOR, 0);
+	assert_intx(&p.fake);
+	wait_until(is_raised(p.from, VECTOR));
+	board_hold_interrupts(&p.from->board);
+	end_intx(p.from); /* the guest was done just before, and the thread has not seen it */
+	move(p.from, p.to);
+	assert_int_equal(board_release_interrupts(&p.to->board, NULL), 0);
+	assert_does_not_come(p.to, VECTOR);
+	assert_true(p.other.nr_unmasks > 0); /* its device may be masked: it is fresh */
+	pair_close(&p);
 }
 
 int main(void)

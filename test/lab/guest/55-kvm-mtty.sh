@@ -55,15 +55,6 @@ move() {
 	vm_end "$from" "$3" || { echo "move $2: the source does not end"; return 1; }
 }
 
-all_moves() {
-	n=0
-	while [ $n -lt $moves ]; do
-		move $n $((n + 1)) "$pid" || return 1
-		pid=$next
-		n=$((n + 1))
-	done
-}
-
 for n in 1 2; do
 	mtty_create "$(uuid $n)"
 done
@@ -73,7 +64,7 @@ pid=$!
 check kvm-mtty.runs wait_for 20 vm_has /tmp/kvm-mtty.0.sock '"cpu":"KVM"'
 check kvm-mtty.tracks-by-ring vm_has /tmp/kvm-mtty.0.sock '"dirty_log":"KVMdirtyring"'
 check kvm-mtty.drives-the-uart wait_for 20 beyond /tmp/kvm-mtty.0.sock operations 20
-if all_moves >/tmp/kvm-mtty.why 2>&1; then
+if all_moves $moves >/tmp/kvm-mtty.why 2>&1; then
 	ok kvm-mtty.ten-moves
 	last=/tmp/kvm-mtty.$moves.sock
 	check kvm-mtty.memory-is-right godwit vm --control $last check

@@ -58,15 +58,6 @@ move() {
 	vm_end "$1" "$3" || { echo "move $2: the source does not end"; return 1; }
 }
 
-all_moves() {
-	n=0
-	while [ $n -lt $moves ]; do
-		move $n $((n + 1)) "$pid" || return 1
-		pid=$next
-		n=$((n + 1))
-	done
-}
-
 # All that was said, without the last line, which the end may have cut.
 all_consoles() {
 	n=0
@@ -145,7 +136,7 @@ ok linux.boots
 host_began=$(host_clock)
 ahead_at_first=$(ahead 0)
 
-if ! all_moves >$dir/why 2>&1; then
+if ! all_moves $moves >$dir/why 2>&1; then
 	not_ok linux.ten-moves "$(tail -n 1 $dir/why)"
 	sed 's/^/# /' $dir/log
 	exit 0

@@ -61,3 +61,14 @@ vfio_group() {
 	vfio_link=$(readlink "/sys/bus/mdev/devices/$1/iommu_group") || return 1
 	echo "/dev/vfio/${vfio_link##*/}"
 }
+
+# all_moves N: from VM 0, whose process is $pid, to VM N by the script's own "move FROM TO PID", which leaves the new
+# process in $next; $pid is the last one then.
+all_moves() {
+	moves_done=0
+	while [ $moves_done -lt "$1" ]; do
+		move $moves_done $((moves_done + 1)) "$pid" || return 1
+		pid=$next
+		moves_done=$((moves_done + 1))
+	done
+}
