@@ -210,14 +210,12 @@ static int receive_frame(struct receiver *r, struct gw_error *e)
 
 /*
  * Bytes that went missing, or came from nowhere, in the pages of a frame that is not summed are seen only where the
- * next header should be: so the frame before a bad one is not to be trusted, and is sent again if the source comes
- * back.
+ * next header should be. Where none was read the frame before is not to be trusted: it is sent again if the source
+ * comes back.
  */
-static void distrust_last(struct receiver *r, int ret)
+static void distrust_last(struct receiver *r)
 {
-	bool bad = ret == -EBADMSG || ret == -EPROTO || ret == -EPROTONOSUPPORT || ret == -EINVAL;
-
-	if (bad && *r->nr_frames)
+	if (*r->nr_frames)
 		(*r->nr_frames)--;
 }
 
@@ -229,7 +227,8 @@ static void *run(void *arg)
 	do {
 		ret = receive_frame(r, &r->lost.error);
 	} while (!ret);
-	distrust_last(r, ret);
+	if (ret < 0)
+		distrust_last(r);
 	note_post(r->shared->mailbox, ret > 0 ? &r->ended : &r->lost);
 	return NULL;
 }

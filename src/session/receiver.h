@@ -38,7 +38,7 @@ struct receiver {
 	pthread_t thread;
 	bool started;
 	uint64_t seq;
-	uint64_t *nr_frames; /* RAM frames that came whole; the destination's, outlives the connection */
+	uint64_t *nr_frames; /* RAM frames that came and are trusted; the destination's, outlives the connection */
 	struct frame_summer *summer;
 	uint8_t *head;
 	struct page_run *runs;

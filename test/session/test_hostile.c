@@ -370,6 +370,34 @@ static void wrong_resumes(void **state)
 	victim_close(&v);
 }
 
+/*
+ * 32 bytes too many in a frame's pages, and not a byte after it: only the header that never came would have told. The
+ * frame is not acknowledged, those before it are.
+ */
+static void last_frame_before_a_break(void **state)
+{
+	static const struct page_run run = { .gpa = 0, .nr_pages = 4, .flags = RUN_ZERO };
+	static const uint8_t too_many[FRAME_HEADER_BYTES];
+	struct message m = victim_hello(ROLE_RESUME, 0, 1);
+	struct victim v;
+
+	victim_open(&v);
+	victim_begin(&v, 60000);
+	for (unsigned i = 0; i < 3; i++)
+		send_runs(&v, &run, 1);
+	raw_peer_write(&v.data[0], too_many, sizeof(too_many) - 1);
+	raw_peer_close(&v.data[0]); /* read to its end before the others are closed for it */
+	assert_true(raw_peer_ended(&v.control));
+	victim_hang_up(&v);
+	victim_greet(&v, &v.control, &m);
+	assert_true(raw_peer_await(&v.control, FRAME_RESUMED, &m));
+	assert_int_equal(m.resumed.ram_frames[0], 2);
+	assert_int_equal(m.resumed.ram_frames[1], 0);
+	raw_peer_say(&v.control, &(struct message){ .type = FRAME_CANCEL });
+	victim_rolled_back(&v, "");
+	victim_close(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +413,7 @@ int main(void)
 		cmocka_unit_test(silent_crowd),
 		cmocka_unit_test(slow_speaker),
 		cmocka_unit_test(wrong_resumes),
+		cmocka_unit_test(last_frame_before_a_break),
 	};
 
 	return cmocka_run_group_tests_name("hostile source", tests, NULL, NULL);
