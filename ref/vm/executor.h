@@ -51,18 +51,7 @@ struct executor_ops {
 	/* A guest that starts here. Still paused after it. */
 	int (*boot)(void *ctx, struct gw_error *e);
 
-	/* The callbacks of gw_vm_ops, as <godwit/vm.h> has them. throttle comes at any time. */
-	int (*pause)(void *ctx, struct gw_error *e);
-	int (*resume)(void *ctx, struct gw_error *e);
-	int (*throttle)(void *ctx, uint32_t percent, struct gw_error *e);
-	int (*dirty_start)(void *ctx, struct gw_error *e);
-	int (*dirty_sync)(void *ctx, uint32_t block, uint64_t *bitmap, struct gw_error *e);
-	void (*dirty_stop)(void *ctx);
-	ssize_t (*state_save)(void *ctx, void *buf, size_t size_bytes, struct gw_error *e);
-	int (*state_load)(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e);
-	ssize_t (*needs)(void *ctx, void *buf, size_t size_bytes, struct gw_error *e);
-	int (*lacks)(void *ctx, const void *needs, size_t size_bytes, struct gw_blocker *blockers,
-		     uint32_t max_blockers);
+	struct gw_vm_ops vm; /* godwit's callbacks, with this guest as their ctx; throttle comes at any time */
 
 	/* Looks at all of the guest's memory, paused meanwhile; it runs afterwards if it ran before. */
 	void (*check)(void *ctx);

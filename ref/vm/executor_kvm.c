@@ -196,13 +196,18 @@ static int kvm_dirty_start(void *ctx, struct gw_error *e)
 	return gw_kvm_log_start(kvm->vm.log, e);
 }
 
-/* KVM sees what vCPUs write; an order is written by this process, to the mailbox's first page. */
+/*
+ * Once a round at least, so here is where a guest that has died ends a migration at the latest. KVM sees what vCPUs
+ * write; an order is written by this process, to the mailbox's first page.
+ */
 static int kvm_dirty_sync(void *ctx, uint32_t block, uint64_t *bitmap, struct gw_error *e)
 {
 	const uint64_t page = BARE_MAILBOX_GPA / GW_PAGE_BYTES;
 	struct kvm *kvm = ctx;
-	int ret = gw_kvm_log_sync(kvm->vm.log, block, bitmap, e);
+	int ret = vcpus_failure(kvm->vcpus, e);
 
+	if (!ret)
+		ret = gw_kvm_log_sync(kvm->vm.log, block, bitmap, e);
 	if (!ret && block == 0 && atomic_exchange(&kvm->ordered, 0))
 		bitmap[page / 64] |= 1ull << page % 64;
 	return ret;
@@ -396,16 +401,19 @@ const struct executor_ops executor_kvm = {
 	.open = kvm_open,
 	.close = kvm_close,
 	.boot = kvm_boot,
-	.pause = kvm_pause,
-	.resume = kvm_resume,
-	.throttle = kvm_throttle,
-	.dirty_start = kvm_dirty_start,
-	.dirty_sync = kvm_dirty_sync,
-	.dirty_stop = kvm_dirty_stop,
-	.state_save = kvm_save,
-	.state_load = kvm_load,
-	.needs = kvm_needs,
-	.lacks = kvm_lacks,
+	.vm = {
+		.size = sizeof(struct gw_vm_ops),
+		.pause = kvm_pause,
+		.resume = kvm_resume,
+		.dirty_start = kvm_dirty_start,
+		.dirty_sync = kvm_dirty_sync,
+		.dirty_stop = kvm_dirty_stop,
+		.state_save = kvm_save,
+		.state_load = kvm_load,
+		.throttle = kvm_throttle,
+		.needs = kvm_needs,
+		.lacks = kvm_lacks,
+	},
 	.check = kvm_check,
 	.counters = kvm_counters,
 	.log_name = kvm_log_name,

@@ -9,93 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int pause_vm(void *ctx, struct gw_error *e)
-{
-	struct machine *machine = ctx;
-
-	return machine->executor->pause(machine->guest, e);
-}
-
-static int resume_vm(void *ctx, struct gw_error *e)
-{
-	struct machine *machine = ctx;
-
-	return machine->executor->resume(machine->guest, e);
-}
-
-static int throttle_vm(void *ctx, uint32_t percent, struct gw_error *e)
-{
-	struct machine *machine = ctx;
-
-	return machine->executor->throttle(machine->guest, percent, e);
-}
-
-static int start_log(void *ctx, struct gw_error *e)
-{
-	struct machine *machine = ctx;
-
-	return machine->executor->dirty_start(machine->guest, e);
-}
-
-/* Once a round at least, so here is where a guest that has died ends a migration at the latest. */
-static int sync_log(void *ctx, uint32_t block, uint64_t *bitmap, struct gw_error *e)
-{
-	struct machine *machine = ctx;
-	int ret = machine->executor->failure(machine->guest, e);
-
-	return ret ? ret : machine->executor->dirty_sync(machine->guest, block, bitmap, e);
-}
-
-static void stop_log(void *ctx)
-{
-	struct machine *machine = ctx;
-
-	machine->executor->dirty_stop(machine->guest);
-}
-
-static ssize_t save_state(void *ctx, void *buf, size_t size_bytes, struct gw_error *e)
-{
-	struct machine *machine = ctx;
-
-	return machine->executor->state_save(machine->guest, buf, size_bytes, e);
-}
-
-static int load_state(void *ctx, const void *buf, size_t size_bytes, struct gw_error *e)
-{
-	struct machine *machine = ctx;
-
-	return machine->executor->state_load(machine->guest, buf, size_bytes, e);
-}
-
-static ssize_t tell_needs(void *ctx, void *buf, size_t size_bytes, struct gw_error *e)
-{
-	struct machine *machine = ctx;
-
-	return machine->executor->needs(machine->guest, buf, size_bytes, e);
-}
-
-static int tell_lacks(void *ctx, const void *needs, size_t size_bytes, struct gw_blocker *blockers,
-		      uint32_t max_blockers)
-{
-	struct machine *machine = ctx;
-
-	return machine->executor->lacks(machine->guest, needs, size_bytes, blockers, max_blockers);
-}
-
-static const struct gw_vm_ops ops = {
-	.size = sizeof(ops),
-	.pause = pause_vm,
-	.resume = resume_vm,
-	.dirty_start = start_log,
-	.dirty_sync = sync_log,
-	.dirty_stop = stop_log,
-	.state_save = save_state,
-	.state_load = load_state,
-	.throttle = throttle_vm,
-	.needs = tell_needs,
-	.lacks = tell_lacks,
-};
-
 static int open_device(struct machine *machine, const struct ref_vm_options *options, uint32_t index,
 		       struct gw_error *e)
 {
@@ -163,7 +76,11 @@ static int open_guest(struct machine *machine, const struct ref_vm_options *opti
 		.nr_devices = options->nr_devices,
 	};
 
-	return machine->executor->open(&machine->guest, &config, e);
+	int ret = machine->executor->open(&machine->guest, &config, e);
+
+	machine->vm.ops = &machine->executor->vm;
+	machine->vm.ctx = machine->guest;
+	return ret;
 }
 
 int machine_open(struct machine *machine, const struct ref_vm_options *options, struct gw_error *e)
@@ -175,8 +92,6 @@ int machine_open(struct machine *machine, const struct ref_vm_options *options, 
 		.vm = {
 			.size = sizeof(machine->vm),
 			.name = options->name,
-			.ops = &ops,
-			.ctx = machine,
 			.ram = machine->memory.blocks,
 			.devices = machine->devices,
 		},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The VM as godwit sees it: RAM, open devices, what executes the guest, and the callbacks that tie them to the
- * library. This is the page to read for how a VMM is fitted with libgodwit; doc/embedding.md walks through it.
+ * The VM as godwit sees it: RAM, open devices, and the callbacks of what executes the guest. With executor_kvm.c these
+ * are the pages to read for how a VMM is fitted with libgodwit; doc/embedding.md walks through them.
  */
 #ifndef REF_VM_MACHINE_H
 #define REF_VM_MACHINE_H

@@ -77,7 +77,7 @@ static int begin(struct machine *machine, struct vm_migration *migration, const 
 	if (options->incoming_uri)
 		return vm_migration_listen(migration, options->incoming_uri, &limits, options->arbiter_uri, e);
 	ret = machine->executor->boot(machine->guest, e);
-	return ret ? ret : machine->executor->resume(machine->guest, e);
+	return ret ? ret : machine->vm.ops->resume(machine->vm.ctx, e);
 }
 
 static void tell_ready(const struct machine *machine, const struct vm_migration *migration,

@@ -100,6 +100,38 @@ static void move_device(struct machine *from, struct machine *to)
 	free(buf);
 }
 
+struct pair {
+	struct server servers[2];
+	struct machine *from, *to;
+};
+
+/* The device's driver has started on one of them. */
+static void open_pair(struct pair *p)
+{
+	server_start(&p->servers[0], 4711, 0);
+	server_start(&p->servers[1], 815, 0);
+	p->from = machine_with_ref(&p->servers[0]);
+	p->to = machine_with_ref(&p->servers[1]);
+	start_driver(p->from);
+}
+
+static void close_pair(struct pair *p)
+{
+	machine_close(p->from);
+	machine_close(p->to);
+	server_stop(&p->servers[0]);
+	server_stop(&p->servers[1]);
+}
+
+/* The device first, then what the board knows of it; then it runs there. */
+static void move_both(struct pair *p)
+{
+	move_device(p->from, p->to);
+	move(p->from, p->to);
+	go(p->to, GW_STATE_RUNNING);
+	assert_int_equal(board_release_interrupts(&p->to->board, NULL), 0);
+}
+
 static void test_a_driver_works_it(void **state)
 {
 	struct server server;
@@ -129,22 +161,17 @@ static void test_a_driver_works_it(void **state)
 
 static void test_it_moves_with_an_interrupt_that_waits(void **state)
 {
-	struct server servers[2];
 	struct machine *from, *to;
+	struct pair p;
 
-	server_start(&servers[0], 4711, 0);
-	server_start(&servers[1], 815, 0);
-	from = machine_with_ref(&servers[0]);
-	to = machine_with_ref(&servers[1]);
-	start_driver(from);
+	open_pair(&p);
+	from = p.from;
+	to = p.to;
 	mask(from, 1);
 	fill(from, 1);
 	wait_until(pending_of(from) == 1u << REFDEV_VECTOR_OPERATION);
 
-	move_device(from, to);
-	move(from, to);
-	go(to, GW_STATE_RUNNING);
-	assert_int_equal(board_release_interrupts(&to->board, NULL), 0);
+	move_both(&p);
 	assert_int_equal(mem_in(to, registers_of(to) + REFDEV_REG_SERIAL, 4), 4711);
 	assert_int_equal(pending_of(to), 1u << REFDEV_VECTOR_OPERATION);
 	assert_does_not_come(to, VECTOR + REFDEV_VECTOR_OPERATION);
@@ -153,28 +180,20 @@ static void test_it_moves_with_an_interrupt_that_waits(void **state)
 	fill(to, 2);
 	assert_comes_once(to, VECTOR + REFDEV_VECTOR_OPERATION);
 	assert_int_equal(to->board.devices[0].nr_failed, 0);
-	machine_close(from);
-	machine_close(to);
-	server_stop(&servers[0]);
-	server_stop(&servers[1]);
+	close_pair(&p);
 }
 
 static void test_it_moves_without_one(void **state)
 {
-	struct server servers[2];
 	struct machine *from, *to;
+	struct pair p;
 
-	server_start(&servers[0], 4711, 0);
-	server_start(&servers[1], 815, 0);
-	from = machine_with_ref(&servers[0]);
-	to = machine_with_ref(&servers[1]);
-	start_driver(from);
+	open_pair(&p);
+	from = p.from;
+	to = p.to;
 	fill(from, 1);
 	assert_comes_once(from, VECTOR + REFDEV_VECTOR_OPERATION);
-	move_device(from, to);
-	move(from, to);
-	go(to, GW_STATE_RUNNING);
-	assert_int_equal(board_release_interrupts(&to->board, NULL), 0);
+	move_both(&p);
 	assert_does_not_come(to, VECTOR + REFDEV_VECTOR_OPERATION);
 
 	/* Given up after all: the source goes on as if nothing had been. */
@@ -183,10 +202,7 @@ static void test_it_moves_without_one(void **state)
 	assert_does_not_come(from, VECTOR + REFDEV_VECTOR_OPERATION);
 	fill(from, 2);
 	assert_comes_once(from, VECTOR + REFDEV_VECTOR_OPERATION);
-	machine_close(from);
-	machine_close(to);
-	server_stop(&servers[0]);
-	server_stop(&servers[1]);
+	close_pair(&p);
 }
 
 int main(void)

@@ -108,14 +108,14 @@ static void await_work(struct vm *vm, uint64_t nr_pages)
 static void boot(struct vm *vm)
 {
 	do_or_fail(kvm->boot, vm);
-	do_or_fail(kvm->resume, vm);
+	do_or_fail(kvm->vm.resume, vm);
 	await_work(vm, 10);
 }
 
 static size_t save(struct vm *vm, uint8_t *state)
 {
 	struct gw_error e = GW_ERROR_NONE;
-	ssize_t n = kvm->state_save(vm->ctx, state, STATE_BYTES, &e);
+	ssize_t n = kvm->vm.state_save(vm->ctx, state, STATE_BYTES, &e);
 
 	if (n < 0)
 		fail_msg("%s: %s", e.where, e.what);
@@ -149,16 +149,16 @@ static void test_runs_and_stands(void **state)
 	assert_int_equal(counters.running, 1);
 	kvm->check(vm.ctx);
 	await_work(&vm, 10);
-	do_or_fail(kvm->resume, &vm); /* it runs already */
-	do_or_fail(kvm->pause, &vm);
-	do_or_fail(kvm->pause, &vm);
+	do_or_fail(kvm->vm.resume, &vm); /* it runs already */
+	do_or_fail(kvm->vm.pause, &vm);
+	do_or_fail(kvm->vm.pause, &vm);
 	counters = counters_of(&vm);
 	assert_int_equal(counters.running, 0);
 	poll(NULL, 0, 5);
 	assert_int_equal(counters_of(&vm).pages_written, counters.pages_written);
 	kvm->check(vm.ctx);
 	assert_int_equal(counters_of(&vm).running, 0);
-	do_or_fail(kvm->resume, &vm);
+	do_or_fail(kvm->vm.resume, &vm);
 	await_work(&vm, 10);
 	close_vm(&vm);
 }
@@ -178,13 +178,13 @@ static void test_moves(void **state)
 		struct vm *left = here;
 
 		open_vm(there);
-		do_or_fail(kvm->pause, here);
+		do_or_fail(kvm->vm.pause, here);
 		written = counters_of(here).pages_written;
 		size = save(here, went);
 		assert_int_equal(save(here, came), size);
 		assert_memory_equal(went, came, size);
 		memcpy(there->memory.hva, here->memory.hva, here->memory.size_bytes);
-		if (kvm->state_load(there->ctx, went, size, &e))
+		if (kvm->vm.state_load(there->ctx, went, size, &e))
 			fail_msg("%s: %s", e.where, e.what);
 		poll(NULL, 0, 20); /* its timers go on */
 		assert_int_equal(save(there, came), size);
@@ -192,7 +192,7 @@ static void test_moves(void **state)
 		close_vm(here);
 		here = there;
 		there = left;
-		do_or_fail(kvm->resume, here);
+		do_or_fail(kvm->vm.resume, here);
 		assert_true(counters_of(here).pages_written >= written);
 		await_work(here, 10);
 		kvm->check(here->ctx);
@@ -214,20 +214,20 @@ static void test_rollback(void **state)
 	open_vm(&vm);
 	boot(&vm);
 	for (int i = 0; i < 3; i++) {
-		do_or_fail(kvm->pause, &vm);
+		do_or_fail(kvm->vm.pause, &vm);
 		size = save(&vm, first);
 		timers = counters_of(&vm).timer_interrupts;
-		do_or_fail(kvm->resume, &vm);
+		do_or_fail(kvm->vm.resume, &vm);
 		await_work(&vm, 10);
 		for (int ms = 0; counters_of(&vm).timer_interrupts == timers; ms++) {
 			assert_true(ms < PATIENCE_MS);
 			poll(NULL, 0, 1);
 		}
-		do_or_fail(kvm->pause, &vm);
+		do_or_fail(kvm->vm.pause, &vm);
 		/* It is asked anew after it has run. */
 		if (save(&vm, second) == size)
 			assert_memory_not_equal(first, second, size);
-		do_or_fail(kvm->resume, &vm);
+		do_or_fail(kvm->vm.resume, &vm);
 	}
 	close_vm(&vm);
 	free(first);
@@ -245,27 +245,27 @@ static void test_hostile_states(void **state)
 
 	open_vm(&vm);
 	boot(&vm);
-	do_or_fail(kvm->pause, &vm);
+	do_or_fail(kvm->vm.pause, &vm);
 	size = save(&vm, went);
 	close_vm(&vm);
 	open_vm(&vm); /* KVM takes a CPUID only before the first run */
 	for (size_t at = 0; at < size; at += at < 64 ? 1 : 997) {
 		e = (struct gw_error)GW_ERROR_NONE;
-		assert_int_equal(kvm->state_load(vm.ctx, went, at, &e), -EBADMSG);
+		assert_int_equal(kvm->vm.state_load(vm.ctx, went, at, &e), -EBADMSG);
 		assert_true(e.what[0]);
 	}
 	/* Of another guest, of another VM; with more at its end than belongs to it. Nothing of it has spoilt this one.
 	 */
 	memcpy(bad, went, size);
 	bad[size] = 0;
-	assert_int_equal(kvm->state_load(vm.ctx, bad, size + 1, NULL), -EBADMSG);
+	assert_int_equal(kvm->vm.state_load(vm.ctx, bad, size + 1, NULL), -EBADMSG);
 	for (size_t at = 0; at < HEAD_BYTES; at += 4) {
 		bad[at] ^= 1;
-		assert_int_equal(kvm->state_load(vm.ctx, bad, size, NULL), -EBADMSG);
+		assert_int_equal(kvm->vm.state_load(vm.ctx, bad, size, NULL), -EBADMSG);
 		bad[at] ^= 1;
 	}
 	e = (struct gw_error)GW_ERROR_NONE;
-	if (kvm->state_load(vm.ctx, bad, size, &e))
+	if (kvm->vm.state_load(vm.ctx, bad, size, &e))
 		fail_msg("%s: %s", e.where, e.what);
 	for (int i = 0; i < NR_CORRUPTIONS; i++) {
 		size_t at = (seed = seed * 1664525 + 1013904223) % (i % 2 ? size : 200);
@@ -274,7 +274,7 @@ static void test_hostile_states(void **state)
 		memcpy(bad, went, size);
 		bad[at] ^= (uint8_t)(1u << seed % 8);
 		e = (struct gw_error)GW_ERROR_NONE;
-		ret = kvm->state_load(vm.ctx, bad, size, &e);
+		ret = kvm->vm.state_load(vm.ctx, bad, size, &e);
 		assert_true(ret <= 0);
 		assert_int_equal(ret != 0, e.what[0] != 0);
 	}
@@ -304,7 +304,7 @@ static void test_clock_of_another_host(void **state)
 	open_vm(&here);
 	open_vm(&there);
 	boot(&here);
-	do_or_fail(kvm->pause, &here);
+	do_or_fail(kvm->vm.pause, &here);
 	size = save(&here, went);
 	at = part_end(went, HEAD_BYTES) + sizeof(uint32_t); /* facts; KVM's part: */
 	at = part_end(went, at) + sizeof(uint32_t);         /* chips; clock: */
@@ -316,11 +316,11 @@ static void test_clock_of_another_host(void **state)
 		memcpy(went + at, &tsc, sizeof(tsc));
 	}
 	memcpy(there.memory.hva, here.memory.hva, here.memory.size_bytes);
-	if (kvm->state_load(there.ctx, went, size, &e)) {
+	if (kvm->vm.state_load(there.ctx, went, size, &e)) {
 		print_message("%s\n", e.what);
 		assert_non_null(strstr(e.what, "does not set the TSC"));
 	} else {
-		do_or_fail(kvm->resume, &there);
+		do_or_fail(kvm->vm.resume, &there);
 	}
 	close_vm(&here);
 	close_vm(&there);
@@ -336,12 +336,12 @@ static void test_needs(void **state)
 	ssize_t n;
 
 	open_vm(&vm);
-	n = kvm->needs(vm.ctx, needs, sizeof(needs), &e);
+	n = kvm->vm.needs(vm.ctx, needs, sizeof(needs), &e);
 	assert_in_range(n, 1, sizeof(needs));
-	assert_int_equal(kvm->lacks(vm.ctx, needs, (size_t)n, blockers, GW_MAX_BLOCKERS), 0);
-	assert_true(kvm->lacks(vm.ctx, "threads", sizeof("threads"), blockers, GW_MAX_BLOCKERS) > 0);
+	assert_int_equal(kvm->vm.lacks(vm.ctx, needs, (size_t)n, blockers, GW_MAX_BLOCKERS), 0);
+	assert_true(kvm->vm.lacks(vm.ctx, "threads", sizeof("threads"), blockers, GW_MAX_BLOCKERS) > 0);
 	assert_true(blockers[0].what[0]);
-	assert_true(kvm->lacks(vm.ctx, "", 0, blockers, GW_MAX_BLOCKERS) > 0);
+	assert_true(kvm->vm.lacks(vm.ctx, "", 0, blockers, GW_MAX_BLOCKERS) > 0);
 	close_vm(&vm);
 }
 
@@ -351,10 +351,10 @@ static void test_refusals(void **state)
 	struct vm vm;
 
 	open_vm(&vm);
-	assert_int_equal(kvm->throttle(vm.ctx, 100, &e), -EINVAL);
-	assert_int_equal(kvm->throttle(vm.ctx, 99, &e), 0);
+	assert_int_equal(kvm->vm.throttle(vm.ctx, 100, &e), -EINVAL);
+	assert_int_equal(kvm->vm.throttle(vm.ctx, 99, &e), 0);
 	assert_int_equal(counters_of(&vm).throttle_percent, 99);
-	assert_int_equal(kvm->throttle(vm.ctx, 0, &e), 0);
+	assert_int_equal(kvm->vm.throttle(vm.ctx, 0, &e), 0);
 	assert_int_equal(kvm->fault(vm.ctx, "vcpu", NULL), -ENOENT); /* no guest yet */
 	boot(&vm);
 	assert_int_equal(kvm->fault(vm.ctx, "no such", NULL), -EINVAL);
@@ -379,7 +379,7 @@ static void test_guest_ends(void **state)
 
 		open_vm(&vm);
 		boot(&vm);
-		assert_int_equal(kvm->dirty_start(vm.ctx, NULL), 0);
+		assert_int_equal(kvm->vm.dirty_start(vm.ctx, NULL), 0);
 		if (kvm->fault(vm.ctx, kinds[i], &e))
 			fail_msg("%s", e.what);
 		for (int ms = 0; !kvm->failure(vm.ctx, &e); ms++) {
@@ -388,11 +388,11 @@ static void test_guest_ends(void **state)
 		}
 		print_message("%s: %s\n", kinds[i], e.what);
 		assert_non_null(strstr(e.what, says[i]));
-		ret = kvm->pause(vm.ctx, &paused);
+		ret = kvm->vm.pause(vm.ctx, &paused);
 		assert_int_equal(ret, e.code);
 		assert_string_equal(paused.what, e.what);
-		assert_int_equal(kvm->resume(vm.ctx, &resumed), e.code);
-		kvm->dirty_stop(vm.ctx);
+		assert_int_equal(kvm->vm.resume(vm.ctx, &resumed), e.code);
+		kvm->vm.dirty_stop(vm.ctx);
 		close_vm(&vm);
 	}
 }
@@ -406,17 +406,17 @@ static void test_order_is_dirty(void **state)
 
 	open_vm(&vm);
 	boot(&vm);
-	do_or_fail(kvm->pause, &vm);
-	do_or_fail(kvm->dirty_start, &vm);
+	do_or_fail(kvm->vm.pause, &vm);
+	do_or_fail(kvm->vm.dirty_start, &vm);
 	for (int i = 0; i < 2; i++) {
 		memset(bitmap, 0, sizeof(bitmap));
-		assert_int_equal(kvm->dirty_sync(vm.ctx, 0, bitmap, NULL), 0);
+		assert_int_equal(kvm->vm.dirty_sync(vm.ctx, 0, bitmap, NULL), 0);
 	}
 	assert_int_equal(bitmap[page / 64] >> page % 64 & 1, 0);
 	assert_int_equal(kvm->fault(vm.ctx, "triple-fault", NULL), 0);
-	assert_int_equal(kvm->dirty_sync(vm.ctx, 0, bitmap, NULL), 0);
+	assert_int_equal(kvm->vm.dirty_sync(vm.ctx, 0, bitmap, NULL), 0);
 	assert_int_equal(bitmap[page / 64] >> page % 64 & 1, 1);
-	kvm->dirty_stop(vm.ctx);
+	kvm->vm.dirty_stop(vm.ctx);
 	close_vm(&vm);
 }
 
