@@ -55,7 +55,7 @@ static void say_why(const json_t *report, int code)
 		control_client_error(error, &e);
 		say_error(&e);
 	}
-	if (code == EXIT_FAILED)
+	if (code == EXIT_FAILED && !json_true_at(report, "rollback_failed"))
 		say("migrate: completed, but the two sides were not verified to be equal");
 }
 

@@ -160,6 +160,8 @@ int migration_exit_code(const json_t *report, int verify)
 	};
 	const char *outcome = json_text(report, "outcome");
 
+	if (json_true_at(report, "rollback_failed"))
+		return EXIT_FAILED;
 	if (migration_was_dry(report) && migration_is_possible(report))
 		return EXIT_DONE;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)

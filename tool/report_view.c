@@ -21,6 +21,8 @@ static const struct outcome_text {
 	{ "owner-unknown", TINT_BAD, "the source is paused until it is known who has the guest" },
 };
 
+static const char rollback_failed[] = "the guest is at the source, but it or a device could not be set going again";
+
 static const char *dry_run_finding(const json_t *report)
 {
 	if (migration_is_possible(report))
@@ -49,6 +51,8 @@ static void show_outcome(FILE *out, const struct style *style, const json_t *rep
 		tint = outcome_texts[i].tint;
 		what = outcome_texts[i].text;
 	}
+	if (json_true_at(report, "rollback_failed"))
+		what = rollback_failed;
 	if (json_true_at(report, "verified"))
 		verified = ", verified";
 	else if (tint == TINT_GOOD)

@@ -133,7 +133,7 @@ struct gw_report {
 	enum gw_outcome outcome;
 	uint32_t verified; /* 1: RAM, VM state and every device compared, and equal */
 	uint32_t nr_devices;
-	struct gw_error error; /* the first failure, code 0 if none */
+	struct gw_error error; /* the first failure, code 0 if none; of a rollback that failed that, then the first */
 	uint64_t total_ns;
 	struct gw_downtime downtime;
 	struct gw_downtime predicted; /* what the switchover was decided on; UINT64_MAX in a part: not known */
@@ -141,7 +141,7 @@ struct gw_report {
 	uint64_t blackout_ns; /* how long the guest stood still here in vain, in all; 0 if it did not */
 	struct gw_handover handover;
 	uint32_t nr_blockers;
-	uint32_t reserved;
+	uint32_t rollback_failed; /* 1: ROLLED_BACK, but the guest or a device could not be set going again: error */
 	struct gw_blocker blockers[GW_MAX_BLOCKERS];
 	struct gw_ram_report ram;
 	uint64_t vm_state_bytes;

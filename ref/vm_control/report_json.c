@@ -135,6 +135,7 @@ json_t *report_json(const struct gw_report *report, const char *dirty_log)
 
 	json_object_set_new(object, "godwit", json_string(gw_version()));
 	json_object_set_new(object, "outcome", json_string(gw_outcome_name(report->outcome)));
+	json_object_set_new(object, "rollback_failed", json_boolean(report->rollback_failed));
 	json_object_set_new(object, "verified", json_boolean(report->verified));
 	if (report->error.code)
 		json_object_set_new(object, "error", json_value_error(&report->error));

@@ -119,13 +119,25 @@ void rollback_peer_failed(struct source_engine *e, const struct event *ev, struc
 	rollback_take(e, out);
 }
 
+/* What keeps the guest from going on is told first, what began it last. */
+static void note_failure(struct source_engine *e, const struct gw_error *failure)
+{
+	const struct gw_error began = e->error;
+
+	e->cannot_go_on = true;
+	e->error = (struct gw_error)GW_ERROR_NONE;
+	err_set(&e->error, failure->code < 0 ? failure->code : -EIO, failure->where, "%s%s%s",
+		failure->what[0] ? failure->what : "it could not be set going again",
+		began.code ? "; it was rolled back for: " : "", began.what);
+}
+
 /* A TAKE_BACK that failed is still the end: the guest is here, as far as it could be brought back. */
 void rollback_taken_back(struct source_engine *e, const struct event *ev, struct actions *out)
 {
 	if (ev->action != ACTION_TAKE_BACK)
 		return;
 	if (ev->type == EVENT_FAILED)
-		err_first(&e->error, &ev->error);
+		note_failure(e, &ev->error);
 	source_finish(e, GW_ROLLED_BACK, out);
 }
 

@@ -95,7 +95,8 @@ struct source_engine {
 	struct converge converge;
 	struct estimate estimate;   /* the last one made */
 	struct gw_error link_error; /* how the link broke; no failure if it comes back */
-	struct gw_error error;      /* the first failure */
+	struct gw_error error;      /* the first failure; of a TAKE_BACK before that */
+	bool cannot_go_on;          /* the guest or a device is here, and could not be set going again */
 };
 
 void source_engine_init(struct source_engine *engine, const struct source_config *config);

@@ -171,6 +171,7 @@ void source_report(struct gw_source *s, const struct action *finish)
 		.size = sizeof(*r),
 		.outcome = finish->outcome,
 		.error = finish->error,
+		.rollback_failed = s->engine.cannot_go_on,
 		.nr_devices = s->core.vm.nr_devices,
 		.total_ns = now - s->core.start_ns,
 		.downtime_limit_ns = s->core.limits.downtime_ns,

@@ -39,17 +39,38 @@ def case_destination_device_dies(stage):
     destination.expect_no_guest()
 
 
-def case_source_device_dies(stage):
-    """The guest stays where it is. It has lost that device, so only its vCPUs can get on."""
-    source, destination, migrate, device, _ = in_the_middle(stage)
-    device.kill()
-    expect_rolled_back(stage, migrate, "dev0")
+def expect_rollback_failed(stage, migrate, source, *words):
+    """The guest stays where it is, without that device: only its vCPUs can get on, and nobody says that all is well."""
+    done = stage.finish(migrate)
+    expect(done.code == 1, f"exit code {done.code}: {done.err}")
+    expect_sentence(done.err, "dev0", "it was rolled back for: ", *words)
+    expect(done.report["outcome"] == "rolled-back" and done.report["rollback_failed"], f"{done.report}")
     before = source.status()
     expect(before["state"] == "running" and before["guest"]["running"], f"{before}")
     wait_for("the vCPUs to go on",
              lambda: source.status()["guest"]["pages_written"] > before["guest"]["pages_written"])
+
+
+def case_source_device_dies(stage):
+    source, destination, migrate, device, _ = in_the_middle(stage)
+    device.kill()
+    expect_rollback_failed(stage, migrate, source)
     destination.wait_state("failed", "incoming")
     destination.expect_no_guest()
+
+
+def case_source_device_stays_stopped(stage):
+    """The destination's device does not take the state, and the source's does not start again."""
+    devices = [stage.device(name, "--fault", fault)[0]
+               for name, fault in (("source-dev0", "arc:STOP:RUNNING_P2P=EIO"), ("destination-dev0", "load=EINVAL"))]
+    source = stage.vm("source", devices=devices[:1]).worked()
+    destination = stage.vm("destination", "--incoming", "tcp:127.0.0.1:0", devices=devices[1:])
+    uri = destination.incoming
+    expect_rollback_failed(stage, stage.migrate_start(source, uri), source, "at the destination")
+    destination.wait_state("failed")
+    destination.expect_no_guest()
+    again = stage.run("migrate", "--control", source.control, uri)
+    expect("rolled-back: the guest is at the source, but" in again.out, f"{again.out}{again.err}")
 
 
 def case_destination_dies(stage):

@@ -9,15 +9,20 @@
 #include <string.h>
 #include <sys/mman.h>
 
+static int fail(struct gw_error *e, const char *what)
+{
+	if (e && !e->code) {
+		e->code = -EIO;
+		snprintf(e->what, sizeof(e->what), "%s", what);
+	}
+	return -EIO;
+}
+
 static int fails(struct fake_vm *vm, struct gw_error *e)
 {
 	if (!vm->countdown || __atomic_sub_fetch(vm->countdown, 1, __ATOMIC_RELAXED) != 0)
 		return 0;
-	if (e && !e->code) {
-		e->code = -EIO;
-		snprintf(e->what, sizeof(e->what), "failed on purpose");
-	}
-	return -EIO;
+	return fail(e, "failed on purpose");
 }
 
 /*
@@ -112,7 +117,10 @@ static int vm_pause(void *ctx, struct gw_error *e)
 
 static int vm_resume(void *ctx, struct gw_error *e)
 {
-	(void)e;
+	struct fake_vm *vm = ctx;
+
+	if (vm->resume_fails && vm->resume_fails--)
+		return fail(e, "no vCPU wakes up");
 	set_running(ctx, true);
 	return 0;
 }

@@ -30,6 +30,7 @@ struct fake_vm {
 	uint64_t writes;         /* the state: how many writes so far; also the seed of the next */
 	uint64_t log[FAKE_BLOCKS][FAKE_PAGES / 64];
 	int *countdown;   /* as in struct fake_device, for the VM's callbacks */
+	int resume_fails; /* so many times */
 	int *running_vms; /* shared: how many VMs run now */
 	int *most_running;
 };

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #define DEVICE_BYTES (3 * 1024 * 1024 + 77)
+#define WAIT_MS      30000
 #define ALL_FLAGS    (GW_MIGRATION_STOP_COPY | GW_MIGRATION_P2P | GW_MIGRATION_PRE_COPY)
 
 struct pair {
@@ -87,10 +88,10 @@ static enum gw_outcome check_outcome(struct pair *p)
 {
 	const struct gw_report *r;
 
-	assert_int_equal(gw_source_wait(p->source, 30000), 0);
+	assert_int_equal(gw_source_wait(p->source, WAIT_MS), 0);
 	r = gw_source_report(p->source);
 	if (r->outcome == GW_COMPLETED) {
-		assert_int_equal(gw_destination_wait(p->destination, 30000), 0);
+		assert_int_equal(gw_destination_wait(p->destination, WAIT_MS), 0);
 		assert_int_equal(gw_destination_report(p->destination)->outcome, GW_COMPLETED);
 		assert_false(fake_vm_running(&p->a));
 		assert_true(fake_vm_running(&p->b));
@@ -106,6 +107,7 @@ static enum gw_outcome check_outcome(struct pair *p)
 		}
 		assert_int_equal(r->outcome, GW_ROLLED_BACK);
 		assert_int_not_equal(r->error.code, 0);
+		assert_int_equal(r->rollback_failed, 0);
 		assert_string_not_equal(r->error.what, "");
 		assert_true(fake_vm_running(&p->a));
 		assert_true(fake_vm_memory_is_right(&p->a));
@@ -230,6 +232,32 @@ static void test_vmm_gives_up(void **state)
 	free(p);
 }
 
+/* Neither side's vCPUs start: the guest is the source's, stands still, and the report does not say that it runs. */
+static void test_a_guest_that_cannot_go_on(void **state)
+{
+	struct pair *p = malloc(sizeof(*p));
+	const struct gw_report *report;
+
+	(void)state;
+	open_pair(p, ALL_FLAGS, 0);
+	p->a.resume_fails = p->b.resume_fails = 1;
+	start(p);
+	assert_int_equal(gw_source_wait(p->source, WAIT_MS), 0);
+	assert_int_equal(gw_destination_wait(p->destination, WAIT_MS), 0);
+	assert_int_equal(gw_destination_report(p->destination)->outcome, GW_ROLLED_BACK);
+	report = gw_source_report(p->source);
+	assert_int_equal(report->outcome, GW_ROLLED_BACK);
+	assert_int_equal(report->rollback_failed, 1);
+	assert_string_equal(report->error.what, "no vCPU wakes up; it was rolled back for: "
+						"at the destination: no vCPU wakes up");
+	assert_int_equal(p->running_vms, 0);
+	assert_int_equal(p->a.vm.ops->resume(&p->a, NULL), 0); /* the VMM tries again */
+	assert_true(fake_vm_running(&p->a));
+	assert_true(fake_vm_memory_is_right(&p->a));
+	close_pair(p);
+	free(p);
+}
+
 static void test_nobody_listens(void **state)
 {
 	struct pair *p = malloc(sizeof(*p));
@@ -306,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_the_kth_call_fails),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_vmm_gives_up),
+		cmocka_unit_test(test_a_guest_that_cannot_go_on),
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_refused_before_the_guest_stops),
 		cmocka_unit_test(test_bad_arguments),

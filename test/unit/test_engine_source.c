@@ -30,6 +30,7 @@ static void expect_rolled_back(int code)
 	EXPECT(DO(FINISH));
 	assert_int_equal(out.list[0].outcome, GW_ROLLED_BACK);
 	assert_int_equal(out.list[0].error.code, code);
+	assert_false(source.cannot_go_on);
 	feed_source(EVENT_TAKE_BACK, 0);
 	EXPECT_NOTHING();
 }
@@ -185,7 +186,9 @@ static void source_ends_though_take_back_fails(void **state)
 	feed_source(FAILED(TAKE_BACK));
 	EXPECT(DO(FINISH));
 	assert_int_equal(out.list[0].outcome, GW_ROLLED_BACK);
-	assert_int_equal(out.list[0].error.code, -ECANCELED); /* the first failure stays */
+	assert_true(source.cannot_go_on);
+	assert_int_equal(out.list[0].error.code, -EIO); /* what matters now */
+	assert_non_null(strstr(out.list[0].error.what, "rolled back for: "));
 }
 
 static void source_waits_a_while_for_the_summary(void **state)

@@ -72,7 +72,8 @@ static void test_a_completed_report(void **state)
 	json_object_del(object, "godwit");
 	assert_text(
 		object,
-		"{\"outcome\":\"completed\",\"verified\":true,\"total_ms\":1234.5,\"downtime_ms\":61.2,"
+		"{\"outcome\":\"completed\",\"rollback_failed\":false,\"verified\":true,\"total_ms\":1234.5,\"downtime_"
+		"ms\":61.2,"
 		"\"downtime_limit_ms\":300.0,\"predicted_ms\":70.1,"
 		"\"predicted\":{\"pause_ms\":0.0,\"quiesce_ms\":0.0,\"sync_ms\":0.0,\"transfer_ms\":70.0,"
 		"\"load_ms\":0.0,\"commit_ms\":null,\"resume_ms\":0.0},\"prediction_error_percent\":14.5,"
@@ -93,6 +94,7 @@ static void test_a_rolled_back_report(void **state)
 {
 	struct gw_report report = {
 		.outcome = GW_ROLLED_BACK,
+		.rollback_failed = 1,
 		.error = { .code = -EPIPE, .where = "peer", .what = "gone" },
 		.total_ns = 1000000,
 		.blackout_ns = 12000000,
@@ -103,7 +105,7 @@ static void test_a_rolled_back_report(void **state)
 	json_t *object = report_json(&report, NULL);
 
 	json_object_del(object, "godwit");
-	assert_text(object, "{\"outcome\":\"rolled-back\",\"verified\":false,"
+	assert_text(object, "{\"outcome\":\"rolled-back\",\"rollback_failed\":true,\"verified\":false,"
 			    "\"error\":{\"code\":\"EPIPE\",\"where\":\"peer\",\"what\":\"gone\"},\"total_ms\":1.0,"
 			    "\"predicted_ms\":null,\"predicted\":null,\"prediction_error_percent\":null,"
 			    "\"blackout_ms\":12.0,"

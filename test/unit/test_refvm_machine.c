@@ -21,7 +21,7 @@ static void leave_at_work(const char *uri)
 {
 	struct gw_error e = GW_ERROR_NONE;
 	struct guest_memory memory;
-	struct gw_device *dev;
+	struct gw_device *dev = NULL;
 
 	if (guest_memory_open(&memory, REF_VM_MIN_MEMORY_BYTES, &e) || gw_device_open(&dev, "dev0", uri, &e) ||
 	    guest_memory_map(&memory, dev, &e))
