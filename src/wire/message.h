@@ -143,7 +143,7 @@ struct device_resumed {
 struct message_resumed {
 	uint32_t phase; /* enum resumed_phase */
 	uint32_t nr_channels;
-	uint64_t ram_frames[GW_MAX_CHANNELS]; /* that came on each data channel since the last RESUMED, without the last */
+	uint64_t ram_frames[GW_MAX_CHANNELS]; /* whole, on each data channel since the last RESUMED, but the last */
 	uint32_t nr_devices;
 	struct device_resumed devices[GW_MAX_DEVICES];
 };
