@@ -529,7 +529,7 @@ def case_demo(stage):
     report = done.report
     expect(report["verified"] and report["guest"]["cpu"] == "KVM" and report["options"]["cpu"] == "kvm", done.out)
     expect(report["guest"]["source_errors"] == report["guest"]["destination_errors"] == 0, f"{report['guest']}")
-    expect(report["guest"]["largest_pause_ns"] > report["downtime_ms"] * 1e6 / 2, f"{report['guest']}, {report['downtime_ms']} ms")
+    expect("largest_pause_ns" in report["guest"], f"{report['guest']}")  # how large: the_guest_sees_the_downtime
     people = stage.run(*small)
     expect(people.code == 0, f"exit code {people.code}: {people.err}")
     for text in ("the guest runs on KVM", "completed, verified", "the guest's own clock saw a pause of", "no errors"):
