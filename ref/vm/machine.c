@@ -75,7 +75,6 @@ static int open_guest(struct machine *machine, const struct ref_vm_options *opti
 		.infos = machine->infos,
 		.nr_devices = options->nr_devices,
 	};
-
 	int ret = machine->executor->open(&machine->guest, &config, e);
 
 	machine->vm.ops = &machine->executor->vm;

@@ -408,15 +408,21 @@ static void test_a_guest_ends_intx(void **state)
 	fake_fini(&fake);
 }
 
+/* The source's guest has got its INTx, and has not served it. */
+static void pair_open_raised(struct pair *p)
+{
+	pair_open(p, false);
+	set_pin(p->from, VECTOR, 0);
+	assert_intx(&p->fake);
+	wait_until(is_raised(p->from, VECTOR));
+}
+
 static void test_intx_moves(void **state)
 {
 	struct pair p;
 
-	pair_open(&p, false);
-	set_pin(p.from, VECTOR, 0);
+	pair_open_raised(&p);
 	set_pin(p.to, VECTOR, 0);
-	assert_intx(&p.fake);
-	wait_until(is_raised(p.from, VECTOR));
 	move(p.from, p.to);
 	assert_false(is_asserted(p.from));
 	assert_false(is_raised(p.to, VECTOR));
@@ -439,10 +445,7 @@ static void test_intx_that_is_being_served_moves(void **state)
 {
 	struct pair p;
 
-	pair_open(&p, false);
-	set_pin(p.from, VECTOR, 0);
-	assert_intx(&p.fake);
-	wait_until(is_raised(p.from, VECTOR));
+	pair_open_raised(&p);
 	move(p.from, p.to);
 	set_pin(p.to, VECTOR, 1);
 	assert_int_equal(board_release_interrupts(&p.to->board, NULL), 0);
@@ -470,11 +473,8 @@ static void test_intx_that_was_not_asserted_moves(void **state)
 {
 	struct pair p;
 
-	pair_open(&p, false);
-	set_pin(p.from, VECTOR, 0);
+	pair_open_raised(&p);
 	set_pin(p.to, VECTOR, 0);
-	assert_intx(&p.fake);
-	wait_until(is_raised(p.from, VECTOR));
 	board_hold_interrupts(&p.from->board);
 	end_intx(p.from); /* the guest was done just before, and the thread has not seen it */
 	move(p.from, p.to);
